@@ -1,0 +1,54 @@
+"""A client's operation as selections: fragments inlined, conditions folded away.
+
+This is what both the planner and the projection read, so it keeps what the
+client wrote: its order, its response keys, its type conditions.  Values stay
+graphql-core AST nodes, which are immutable and hashable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graphql import OperationType, ValueNode, VariableDefinitionNode
+
+__all__ = ["Field", "Fragment", "Operation", "Selection"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One selected field.
+
+    ``key`` is the response key (the alias, or the name).  ``arguments`` are
+    sorted by name.  ``selections`` is empty for a leaf.
+    """
+
+    key: str
+    name: str
+    arguments: tuple[tuple[str, ValueNode], ...] = ()
+    selections: tuple[Selection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """An inline fragment; ``on`` names an object, an interface or a union."""
+
+    on: str
+    selections: tuple[Selection, ...]
+
+
+Selection = Field | Fragment
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One executable operation under fixed values of its conditions."""
+
+    kind: OperationType
+    name: str | None
+    root_type: str
+    variables: Mapping[str, VariableDefinitionNode]
+    selections: tuple[Selection, ...]

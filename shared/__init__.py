@@ -1,0 +1,1 @@
+"""What the gateway and the subgraphs both stand on; imports neither."""
