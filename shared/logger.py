@@ -1,0 +1,107 @@
+"""JSON log lines with `timestamp`, `level`, `service`, `trace_id` and `span_id`.
+
+    logger = get_logger(__name__)
+    logger.info("invoice.paid", invoice_id=invoice.id)
+
+An event is a dotted name, never prose.  No e-mail address, IP address, token or
+card number belongs in a log; `configure` also masks what looks like one.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+import structlog
+from opentelemetry import trace
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from shared.config import TelemetrySettings
+
+__all__ = ["configure", "get_logger", "service_name"]
+
+service_name: ContextVar[str] = ContextVar("service_name", default="nexus")
+"""The subgraph (or gateway) whose work is being done: two may share a process."""
+
+_SENSITIVE = re.compile(
+    r"[\w.+-]+@[\w-]+\.[\w.-]+"  # e-mail address
+    r"|\beyJ[\w-]+\.[\w-]+\.[\w-]+"  # JWT
+    r"|\b\d{1,3}(?:\.\d{1,3}){3}\b"  # IPv4 address
+    r"|\b(?:\d[ -]?){13,19}\b"  # card number
+)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger for one module."""
+    return cast("structlog.stdlib.BoundLogger", structlog.get_logger(name))
+
+
+def configure(settings: TelemetrySettings, *, service: str) -> None:
+    """Send this process's logs, ours and the libraries', to standard error in one format."""
+    service_name.set(service)
+    console = settings.log_format == "console"
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_trace,
+        structlog.processors.format_exc_info,
+        _mask,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if console
+        else structlog.processors.JSONRenderer(serializer=_dumps)
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(_level(settings.log_level)),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(_level(settings.log_level), logging.INFO))
+    for chatty in ("uvicorn.access", "aiobotocore", "botocore", "httpx", "pgqueuer"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _level(name: str) -> int:
+    return logging.getLevelNamesMapping()[name.upper()]
+
+
+def _dumps(value: Any, **_: Any) -> str:
+    return orjson.dumps(value, default=str).decode()
+
+
+def _add_trace(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    context = trace.get_current_span().get_span_context()
+    event["trace_id"] = format(context.trace_id, "032x")
+    event["span_id"] = format(context.span_id, "016x")
+    event.setdefault("service", service_name.get())
+    return event
+
+
+def _mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str) and key not in _OWN_FIELDS:
+            event[key] = _SENSITIVE.sub("[masked]", value)
+    return event
+
+
+_OWN_FIELDS = frozenset({"timestamp", "level", "service", "trace_id", "span_id"})

@@ -1,0 +1,117 @@
+"""What every protocol reads and writes, and the service it asks in between."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import orjson
+
+__all__ = ["GraphQLRequest", "GraphQLResult", "GraphQLService", "error_entry", "request_error"]
+
+C = TypeVar("C", contravariant=True)
+
+_EMPTY: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """One operation a client asks for.
+
+    ``query`` is empty when the client names a stored document instead, by
+    ``document_id`` or by ``extensions.persistedQuery``.  ``read_only`` is set by
+    protocols that must not change anything: HTTP GET.
+    """
+
+    query: str
+    operation_name: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+    document_id: str | None = None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLResult:
+    """One answer.
+
+    ``data`` may be an `orjson.Fragment`: JSON that is passed on undecoded.
+    ``status`` is 200 for whatever was executed, even with errors; any other
+    status means that execution never began, and that the answer has no ``data``.
+    ``headers`` are response headers for protocols that have them.
+    """
+
+    data: Any = None
+    errors: Sequence[Mapping[str, Any]] = ()
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def executed(self) -> bool:
+        """Whether execution began, so that there is a ``data`` entry, if only null."""
+        return self.status == 200
+
+    def payload(self) -> dict[str, Any]:
+        """The response map of the specification, with `orjson.Fragment` as it is."""
+        answer: dict[str, Any] = {}
+        if self.errors:
+            answer["errors"] = self.errors
+        if self.status == 200:
+            answer["data"] = self.data
+        if self.extensions:
+            answer["extensions"] = self.extensions
+        return answer
+
+    def encode(self) -> bytes:
+        """The response map as JSON, keys in the order in which they were put."""
+        return orjson.dumps(self.payload(), option=orjson.OPT_NON_STR_KEYS, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def error_entry(
+    message: str, *, code: str, extensions: Mapping[str, Any] = _EMPTY
+) -> dict[str, Any]:
+    """One entry of ``errors`` that belongs to no field."""
+    return {"message": message, "extensions": {"code": code, **extensions}}
+
+
+def request_error(
+    message: str,
+    *,
+    code: str,
+    status: int = 400,
+    headers: Mapping[str, str] = _EMPTY,
+    extensions: Mapping[str, Any] = _EMPTY,
+) -> GraphQLResult:
+    """An answer to a request that was not executed."""
+    entry = error_entry(message, code=code, extensions=extensions)
+    return GraphQLResult(errors=(entry,), status=status, headers=headers)
+
+
+class GraphQLService(Protocol[C]):
+    """Answers operations: the gateway's pipeline, or a subgraph.
+
+    Neither method raises for anything a client can do.
+    """
+
+    async def execute(self, request: GraphQLRequest, context: C) -> GraphQLResult:
+        """Answer a query or a mutation; a subscription is refused."""
+        ...
+
+    async def subscribe(
+        self, request: GraphQLRequest, context: C
+    ) -> GraphQLResult | AsyncIterator[GraphQLResult]:
+        """Open the stream of a subscription; answer anything else like `execute`.
+
+        The caller closes the iterator with ``aclose()`` when it has seen enough.
+        """
+        ...

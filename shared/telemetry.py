@@ -1,0 +1,134 @@
+"""Traces over OpenTelemetry and metrics for Prometheus.
+
+A span stands for a request, a plan, a fetch, a job: never for a field.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import REGISTRY, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from opentelemetry.context import Context
+    from prometheus_client.metrics_core import Metric
+    from starlette.requests import Request
+
+    from shared.config import TelemetrySettings
+
+__all__ = [
+    "REQUEST_DURATION",
+    "LoopLag",
+    "PoolUsage",
+    "configure",
+    "current_headers",
+    "metrics",
+    "remote_context",
+    "tracer",
+]
+
+tracer = trace.get_tracer("nexus")
+
+REQUEST_DURATION = Histogram(
+    "http_request_duration_seconds",
+    "Duration of HTTP requests.",
+    ("service", "method", "route", "operation", "status"),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30),
+)
+
+_LAG = tuple(
+    Gauge(name, "Delay of the event loop: how late a timer fires.", ("service",))
+    for name in ("eventloop_lag_seconds", "nodejs_eventloop_lag_seconds")
+)
+
+_propagator = TraceContextTextMapPropagator()
+
+
+def configure(settings: TelemetrySettings, *, service: str) -> Callable[[], None]:
+    """Make spans real, and export them where an OTLP endpoint is set; returns the shutdown."""
+    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    if settings.otlp_endpoint:
+        endpoint = settings.otlp_endpoint.rstrip("/") + "/v1/traces"
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    trace.set_tracer_provider(provider)
+    return provider.shutdown
+
+
+def current_headers() -> dict[str, str]:
+    """The W3C trace headers that carry the current span to another process or a job."""
+    headers: dict[str, str] = {}
+    _propagator.inject(headers)
+    return headers
+
+
+def remote_context(headers: Mapping[str, str]) -> Context:
+    """The trace context that a caller sent, to start a span in."""
+    return _propagator.extract(headers)
+
+
+async def metrics(_request: Request) -> Response:
+    """Every metric of this process in Prometheus' text format."""
+    return Response(generate_latest(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class LoopLag:
+    """Measures the event loop's lag, twice a second, while it is entered."""
+
+    def __init__(self, service: str, *, interval: float = 0.5) -> None:
+        self._service = service
+        self._interval = interval
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.create_task(self._measure(), name="loop-lag")
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _measure(self) -> None:
+        gauges = [gauge.labels(self._service) for gauge in _LAG]
+        while True:
+            started = time.perf_counter()
+            await asyncio.sleep(self._interval)
+            lag = max(0.0, time.perf_counter() - started - self._interval)
+            for gauge in gauges:
+                gauge.set(lag)
+
+
+class PoolUsage:
+    """Exports `db_connection_pool_usage`: connections in use as a share of the pool's size."""
+
+    def __init__(self) -> None:
+        self._pools: dict[str, Callable[[], float]] = {}
+        REGISTRY.register(self)
+
+    def add(self, pool: str, usage: Callable[[], float]) -> None:
+        """Read ``usage()`` at each scrape under the label ``pool``."""
+        self._pools[pool] = usage
+
+    def remove(self, pool: str) -> None:
+        """Stop exporting that pool."""
+        self._pools.pop(pool, None)
+
+    def collect(self) -> Iterable[Metric]:
+        """Called by Prometheus' registry."""
+        family = GaugeMetricFamily(
+            "db_connection_pool_usage", "Connections in use, 0 to 1.", labels=["pool"]
+        )
+        for pool, usage in list(self._pools.items()):
+            family.add_metric([pool], usage())
+        yield family
