@@ -1,1 +1,1 @@
-"""The command line: everything an operator or a developer runs."""
+"""The command line: everything a person or a process manager starts, and the servers of `dev`."""

@@ -1,0 +1,7 @@
+"""Runs the command line as `python -m cli`."""
+
+from __future__ import annotations
+
+from cli.main import main
+
+main()
