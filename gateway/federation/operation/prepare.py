@@ -1,0 +1,417 @@
+"""From a document's text to one operation a planner can read.
+
+Three steps, each a value a gateway may cache: `parse_and_validate` (per text),
+`prepare` (per text and operation name), `PreparedOperation.fold` (per values of
+the boolean variables in `@skip` and `@include`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from graphql import (
+    BooleanValueNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLNamedType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    Node,
+    OperationDefinitionNode,
+    VariableNode,
+    get_named_type,
+    is_abstract_type,
+    is_composite_type,
+    is_object_type,
+    parse,
+    specified_rules,
+    validate,
+)
+from graphql.execution.values import get_variable_values
+from graphql.language import SelectionSetNode
+from graphql.validation import ASTValidationRule
+
+from gateway.federation.operation.selection import Field, Fragment, Operation, Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from graphql import (
+        DirectiveNode,
+        DocumentNode,
+        SelectionNode,
+        ValueNode,
+        VariableDefinitionNode,
+    )
+
+__all__ = [
+    "InvalidRequest",
+    "PreparedOperation",
+    "parse_and_validate",
+    "prepare",
+]
+
+_NodeT = TypeVar("_NodeT", bound=Node)
+
+MAX_TOKENS = 15_000
+MAX_SELECTIONS = 20_000
+"""How many selections an operation may come to once its fragments are inlined."""
+MAX_DEPTH = 100
+"""How deep fields and fragments may nest; keeps every later recursion within Python's limit."""
+MAX_ERRORS = 20
+
+
+class InvalidRequest(Exception):
+    """The request is answered with ``errors`` alone; ``code`` says at which step it failed."""
+
+    def __init__(self, code: str, errors: Sequence[GraphQLError]) -> None:
+        super().__init__("\n".join(error.message for error in errors))
+        self.code = code
+        self.errors = tuple(errors)
+
+
+class _ReservedAliasRule(ASTValidationRule):
+    """Refuses aliases that begin with two underscores.
+
+    Such names belong to introspection; the engine's own ``__typename`` selections
+    rely on nobody else writing there.
+    """
+
+    def enter_field(self, node: FieldNode, *_args: object) -> None:
+        alias = node.alias and node.alias.value
+        if alias and alias.startswith("__") and alias != node.name.value:
+            message = f'Alias "{alias}" must not begin with "__", which is reserved.'
+            self.report_error(GraphQLError(message, node))
+
+
+_RULES = (*specified_rules, _ReservedAliasRule)
+
+
+def parse_and_validate(
+    schema: GraphQLSchema,
+    source: str,
+    *,
+    max_tokens: int = MAX_TOKENS,
+    hide_suggestions: bool = False,
+) -> DocumentNode:
+    """Return the document, valid against the API schema; raise `InvalidRequest`."""
+    try:
+        document = parse(source, max_lexical_tokens=max_tokens, max_comments=max_tokens)
+    except GraphQLError as error:
+        raise InvalidRequest("GRAPHQL_PARSE_FAILED", [error]) from None
+    errors = validate(
+        schema, document, _RULES, max_errors=MAX_ERRORS, hide_suggestions=hide_suggestions
+    )
+    if errors:
+        raise InvalidRequest("GRAPHQL_VALIDATION_FAILED", errors)
+    return document
+
+
+def prepare(
+    schema: GraphQLSchema, document: DocumentNode, operation_name: str | None = None
+) -> PreparedOperation:
+    """Return the named (or only) operation of a valid document; raise `InvalidRequest`."""
+    operations: list[OperationDefinitionNode] = []
+    fragments: dict[str, FragmentDefinitionNode] = {}
+    for definition in document.definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            operations.append(definition)
+        elif isinstance(definition, FragmentDefinitionNode):
+            fragments[definition.name.value] = definition
+    node = _pick(operations, operation_name)
+    if schema.get_root_type(node.operation) is None:
+        message = f"The schema has no {node.operation.value} operations."
+        raise InvalidRequest("OPERATION_RESOLUTION_FAILURE", [GraphQLError(message, node)])
+    return PreparedOperation(schema, node, fragments, _condition_variables(node, fragments))
+
+
+def _pick(
+    operations: Sequence[OperationDefinitionNode], name: str | None
+) -> OperationDefinitionNode:
+    # An empty name counts as none: several clients send it for anonymous operations.
+    if name:
+        chosen = [one for one in operations if one.name and one.name.value == name]
+        message = f'Unknown operation named "{name}".'
+    else:
+        chosen = list(operations)
+        message = "Must provide operation name if query contains multiple operations."
+    if not chosen:
+        message = message if name else "Must provide an operation."
+    if len(chosen) != 1:
+        raise InvalidRequest("OPERATION_RESOLUTION_FAILURE", [GraphQLError(message)])
+    return chosen[0]
+
+
+def _condition_variables(
+    operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> tuple[str, ...]:
+    """Return the variables `@skip` and `@include` read, sorted, of all that is reachable."""
+    names: set[str] = set()
+    seen: set[str] = set()
+    queue: list[SelectionSetNode] = [operation.selection_set]
+    while queue:
+        for node in queue.pop().selections:
+            names.update(
+                value.name.value
+                for _, value in _conditions(node.directives)
+                if isinstance(value, VariableNode)
+            )
+            if isinstance(node, FragmentSpreadNode):
+                if node.name.value not in seen:
+                    seen.add(node.name.value)
+                    queue.append(fragments[node.name.value].selection_set)
+            elif isinstance(node, FieldNode | InlineFragmentNode) and node.selection_set:
+                queue.append(node.selection_set)
+    return tuple(sorted(names))
+
+
+def _conditions(
+    directives: Sequence[DirectiveNode] | None,
+) -> Iterator[tuple[bool, Node]]:
+    """Yield, for each `@skip` and `@include`, the value that keeps the selection and its node."""
+    for directive in directives or ():
+        if directive.name.value in ("skip", "include"):
+            (condition,) = directive.arguments or ()
+            yield directive.name.value == "include", condition.value
+
+
+@dataclass(frozen=True)
+class PreparedOperation:
+    """One operation of a valid document, still with its fragments and conditions."""
+
+    schema: GraphQLSchema
+    node: OperationDefinitionNode
+    fragments: Mapping[str, FragmentDefinitionNode]
+    conditions: tuple[str, ...]
+    """The variables whose values decide what is selected."""
+
+    @property
+    def kind(self) -> str:
+        """Return ``query``, ``mutation`` or ``subscription``."""
+        return self.node.operation.value
+
+    @property
+    def name(self) -> str | None:
+        """Return the operation's name, if it has one."""
+        return self.node.name.value if self.node.name else None
+
+    @cached_property
+    def variables(self) -> Mapping[str, VariableDefinitionNode]:
+        """Return the variable definitions by name, in order, without source locations."""
+        return {
+            node.variable.name.value: _without_location(node)
+            for node in self.node.variable_definitions or ()
+        }
+
+    def coerce(self, variables: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return the variables' values by the API schema's input types, defaults applied.
+
+        Raises `InvalidRequest`, never sends a value of an inaccessible enum or input field.
+        """
+        definitions = self.node.variable_definitions
+        if not definitions:
+            return {}
+        given = dict(variables or ())
+        values = get_variable_values(self.schema, definitions, given, max_errors=MAX_ERRORS)
+        if isinstance(values, list):
+            raise InvalidRequest("BAD_USER_INPUT", values)
+        for name in self.conditions:
+            # A nullable variable with a default is valid here, and can still be sent as null.
+            if values.coerced.get(name) is None:
+                message = f'Variable "${name}" decides a condition and must not be null.'
+                raise InvalidRequest("BAD_USER_INPUT", [GraphQLError(message)])
+        return values.coerced
+
+    def condition_key(self, coerced: Mapping[str, Any]) -> tuple[bool, ...]:
+        """Return what distinguishes the folded operations of different variable values."""
+        return tuple(coerced[name] for name in self.conditions)
+
+    def fold(self, coerced: Mapping[str, Any]) -> Operation:
+        """Return the operation with its conditions decided and its fragments inlined.
+
+        Selections keep the order of the specification's `CollectFields`, and one
+        scope never holds the same response key twice.  A fragment that cannot fail
+        to apply is spliced in; every other keeps its type condition, also around
+        `__typename`.  A composite field may be left with no selections at all: the
+        planner has to ask for its `__typename`, since the object or its null is
+        still answered.  `__schema`, `__type` and the root's `__typename` stay in
+        the selections although no subgraph is asked for them.
+        Raises `InvalidRequest` if the result would be too large or too deep.
+        """
+        root = self.schema.get_root_type(self.node.operation)
+        assert root is not None
+        folder = _Folder(self.schema, self.fragments, coerced)
+        selections = folder.fold([self.node.selection_set], root, depth=1)
+        return Operation(self.node.operation, self.name, root.name, self.variables, selections)
+
+
+@dataclass(slots=True)
+class _Scope:
+    """Collects what is selected on one type: fields by response key, and narrower fragments."""
+
+    entries: list[_OpenField | _OpenFragment] = field(default_factory=list)
+    fields: dict[str, _OpenField] = field(default_factory=dict)
+    spreads: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _OpenField:
+    node: FieldNode
+    sets: list[SelectionSetNode]
+
+
+@dataclass(slots=True)
+class _OpenFragment:
+    on: GraphQLNamedType
+    sets: list[SelectionSetNode]
+
+
+@dataclass(slots=True)
+class _Folder:
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    values: Mapping[str, Any]
+    budget: int = MAX_SELECTIONS
+
+    def fold(
+        self, sets: Sequence[SelectionSetNode], parent: GraphQLNamedType, depth: int
+    ) -> tuple[Selection, ...]:
+        """Return the merged selections of several selection sets on one type."""
+        if depth > MAX_DEPTH:
+            raise _too_large(f"Operation is nested deeper than {MAX_DEPTH} levels.")
+        scope = _Scope()
+        for selection_set in sets:
+            self._collect(selection_set, parent, scope)
+        return tuple(self._close(entry, parent, depth) for entry in scope.entries)
+
+    def _close(
+        self, entry: _OpenField | _OpenFragment, parent: GraphQLNamedType, depth: int
+    ) -> Selection:
+        if isinstance(entry, _OpenFragment):
+            return Fragment(entry.on.name, self.fold(entry.sets, entry.on, depth + 1))
+        node = entry.node
+        name = node.name.value
+        selections: tuple[Selection, ...] = ()
+        if entry.sets:
+            assert is_composite_type(parent)
+            definition = self.schema.get_field(parent, name)
+            assert definition is not None
+            selections = self.fold(entry.sets, get_named_type(definition.type), depth + 1)
+        return Field(
+            key=node.alias.value if node.alias else name,
+            name=name,
+            arguments=_arguments(node),
+            selections=selections,
+        )
+
+    def _collect(
+        self, selection_set: SelectionSetNode, parent: GraphQLNamedType, scope: _Scope
+    ) -> None:
+        """Add one selection set to a scope; splice fragments that always apply."""
+        stack = [iter(selection_set.selections)]
+        while stack:
+            node = next(stack[-1], None)
+            if node is None:
+                stack.pop()
+                continue
+            self._spend()
+            if not self._applies(node):
+                continue
+            if isinstance(node, FieldNode):
+                self._add_field(node, scope)
+                continue
+            inner, condition = self._fragment(node, scope)
+            if inner is None:
+                continue
+            on = self.schema.type_map[condition] if condition else parent
+            if self._always(on, parent):
+                stack.append(iter(inner.selections))
+            elif not is_object_type(parent):
+                self._add_fragment(on, inner, scope)
+
+    def _spend(self) -> None:
+        self.budget -= 1
+        if self.budget < 0:
+            raise _too_large(f"Operation selects more than {MAX_SELECTIONS} fields.")
+
+    def _applies(self, node: SelectionNode) -> bool:
+        for keep, value in _conditions(node.directives):
+            if isinstance(value, VariableNode):
+                given = self.values[value.name.value]
+            else:
+                assert isinstance(value, BooleanValueNode)
+                given = value.value
+            if given is not keep:
+                return False
+        return True
+
+    def _fragment(
+        self, node: SelectionNode, scope: _Scope
+    ) -> tuple[SelectionSetNode | None, str | None]:
+        if isinstance(node, FragmentSpreadNode):
+            name = node.name.value
+            if name in scope.spreads:
+                return None, None
+            scope.spreads.add(name)
+            fragment = self.fragments[name]
+            return fragment.selection_set, fragment.type_condition.name.value
+        assert isinstance(node, InlineFragmentNode)
+        condition = node.type_condition
+        return node.selection_set, condition.name.value if condition else None
+
+    def _always(self, on: GraphQLNamedType, parent: GraphQLNamedType) -> bool:
+        """Return whether the type condition says nothing new.
+
+        Under an abstract parent only its own name does: which objects it may hold
+        depends on the subgraph, so the planner has to see every other condition.
+        """
+        if on is parent:
+            return True
+        return (
+            is_object_type(parent) and is_abstract_type(on) and self.schema.is_sub_type(on, parent)
+        )
+
+    @staticmethod
+    def _add_field(node: FieldNode, scope: _Scope) -> None:
+        key = node.alias.value if node.alias else node.name.value
+        known = scope.fields.get(key)
+        if known is None:
+            known = scope.fields[key] = _OpenField(node, [])
+            scope.entries.append(known)
+        if node.selection_set:
+            known.sets.append(node.selection_set)
+
+    @staticmethod
+    def _add_fragment(on: GraphQLNamedType, inner: SelectionSetNode, scope: _Scope) -> None:
+        last = scope.entries[-1] if scope.entries else None
+        if isinstance(last, _OpenFragment) and last.on is on:
+            last.sets.append(inner)
+        else:
+            scope.entries.append(_OpenFragment(on, [inner]))
+
+
+def _arguments(node: FieldNode) -> tuple[tuple[str, ValueNode], ...]:
+    arguments = sorted(node.arguments or (), key=lambda argument: argument.name.value)
+    return tuple((one.name.value, _without_location(one.value)) for one in arguments)
+
+
+def _without_location(node: _NodeT) -> _NodeT:
+    """Return the node as it would be anywhere else in the text: equal nodes compare equal."""
+    changes = {one.name: _inner(getattr(node, one.name)) for one in fields(node)}
+    return type(node)(**{**changes, "loc": None})
+
+
+def _inner(value: Any) -> Any:
+    if isinstance(value, Node):
+        return _without_location(value)
+    if isinstance(value, tuple):
+        return tuple(_inner(one) for one in value)
+    return value
+
+
+def _too_large(message: str) -> InvalidRequest:
+    return InvalidRequest("OPERATION_TOO_LARGE", [GraphQLError(message)])
