@@ -8,11 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 
-__all__ = ["GraphQLRequest", "GraphQLResult", "GraphQLService", "error_entry", "request_error"]
+__all__ = ["GraphQLRequest", "GraphQLResult", "GraphQLService"]
 
-C = TypeVar("C", contravariant=True)
-
-_EMPTY: Mapping[str, Any] = {}
+C_contra = TypeVar("C_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,38 +75,18 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def error_entry(
-    message: str, *, code: str, extensions: Mapping[str, Any] = _EMPTY
-) -> dict[str, Any]:
-    """One entry of ``errors`` that belongs to no field."""
-    return {"message": message, "extensions": {"code": code, **extensions}}
-
-
-def request_error(
-    message: str,
-    *,
-    code: str,
-    status: int = 400,
-    headers: Mapping[str, str] = _EMPTY,
-    extensions: Mapping[str, Any] = _EMPTY,
-) -> GraphQLResult:
-    """An answer to a request that was not executed."""
-    entry = error_entry(message, code=code, extensions=extensions)
-    return GraphQLResult(errors=(entry,), status=status, headers=headers)
-
-
-class GraphQLService(Protocol[C]):
+class GraphQLService(Protocol[C_contra]):
     """Answers operations: the gateway's pipeline, or a subgraph.
 
     Neither method raises for anything a client can do.
     """
 
-    async def execute(self, request: GraphQLRequest, context: C) -> GraphQLResult:
+    async def execute(self, request: GraphQLRequest, context: C_contra) -> GraphQLResult:
         """Answer a query or a mutation; a subscription is refused."""
         ...
 
     async def subscribe(
-        self, request: GraphQLRequest, context: C
+        self, request: GraphQLRequest, context: C_contra
     ) -> GraphQLResult | AsyncIterator[GraphQLResult]:
         """Open the stream of a subscription; answer anything else like `execute`.
 

@@ -1,0 +1,100 @@
+"""How long work may last: until the client leaves, until the server drains."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from starlette.types import Receive
+
+__all__ = ["ClientGone", "closing", "first_of", "gone", "paced", "until_gone"]
+
+T = TypeVar("T")
+
+
+class ClientGone(Exception):
+    """The client hung up; there is nobody to answer."""
+
+
+async def gone(receive: Receive) -> None:
+    """Return when the client has hung up; call it after the body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """What ``work`` returns, unless the client hangs up first: then `ClientGone`."""
+    task = asyncio.current_task()
+    assert task is not None
+    hung_up = False
+
+    async def watch() -> None:
+        nonlocal hung_up
+        await gone(receive)
+        hung_up = True
+        task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if hung_up and task.uncancel() == 0:
+            raise ClientGone from None
+        raise
+    finally:
+        watcher.cancel()
+
+
+async def first_of(*work: Coroutine[Any, Any, object]) -> None:
+    """Return when one of them has; cancel the others; raise what the first one raised."""
+    tasks = [asyncio.create_task(item) for item in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if task in done:
+            task.result()
+
+
+async def paced(items: AsyncIterator[T], seconds: float) -> AsyncIterator[T | None]:
+    """The items as they come, and None whenever none has come for so many seconds."""
+    waiting: asyncio.Future[T] | None = None
+    try:
+        while True:
+            if waiting is None:
+                waiting = asyncio.ensure_future(_next(items))
+            done, _ = await asyncio.wait({waiting}, timeout=seconds)
+            if not done:
+                yield None
+                continue
+            try:
+                item = waiting.result()
+            except StopAsyncIteration:
+                waiting = None
+                return
+            waiting = None
+            yield item
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+            await asyncio.wait({waiting})
+        await closing(items)
+
+
+async def _next(items: AsyncIterator[T]) -> T:
+    return await items.__anext__()
+
+
+async def closing(items: AsyncIterator[Any]) -> None:
+    """Close an async iterator that may be a generator."""
+    close = getattr(items, "aclose", None)
+    if close is not None:
+        with suppress(StopAsyncIteration):
+            waiting: Awaitable[object] = close()
+            await waiting

@@ -1,0 +1,192 @@
+"""Operations out of HTTP requests: bodies and query strings, bounded, and never forged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from shared.errors import NexusError, PayloadTooLarge
+from shared.protocols.lifetime import ClientGone
+from shared.protocols.service import GraphQLRequest
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.requests import HTTPConnection
+    from starlette.types import Receive
+
+__all__ = [
+    "BadRequest",
+    "RequestForgery",
+    "UnsupportedMediaType",
+    "parse_operation",
+    "read_body",
+    "read_operations",
+    "refuse_forgery",
+]
+
+_MOST_PARAMETERS = 20
+_PREFLIGHT_HEADERS = (
+    "apollo-require-preflight",
+    "graphql-require-preflight",
+    "x-apollo-operation-name",
+)
+_SIMPLE_CONTENT_TYPES = (
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "text/plain",
+)
+
+
+class BadRequest(NexusError):
+    """Not a well-formed GraphQL request."""
+
+    code = "BAD_REQUEST"
+    status = 400
+
+
+class RequestForgery(NexusError):
+    """A page of another site could have made a browser send this."""
+
+    code = "CSRF_PREVENTED"
+    status = 400
+    message = (
+        "This request could have been forged by another site. Send POST with"
+        f" content-type application/json, or one of the headers {', '.join(_PREFLIGHT_HEADERS)}."
+    )
+
+
+class UnsupportedMediaType(NexusError):
+    """The body is not in a format that is read."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+    message = "Send content-type application/json, in UTF-8."
+
+
+def refuse_forgery(method: str, headers: Headers) -> None:
+    """Raise `RequestForgery` for a request that needs no CORS preflight from another site.
+
+    A POST is safe because only application/json is read.  A GET is safe when it
+    carries what only a preflighted request may carry, when the browser says that
+    it comes from our own pages, or when nothing in it came from a browser.
+    """
+    if method == "POST" or any(name in headers for name in _PREFLIGHT_HEADERS):
+        return
+    content_type = headers.get("content-type")
+    if content_type is not None and _media_type(content_type) not in _SIMPLE_CONTENT_TYPES:
+        return
+    site = headers.get("sec-fetch-site")
+    if site in ("same-origin", "none"):
+        return
+    if site is not None or "origin" in headers or "cookie" in headers:
+        raise RequestForgery
+
+
+async def read_operations(
+    connection: HTTPConnection, receive: Receive, *, max_bytes: int
+) -> GraphQLRequest | list[GraphQLRequest]:
+    """The operation of this request, or the operations of a batch; raises `BadRequest`."""
+    if connection.scope["method"] == "GET":
+        return _parse_query_string(connection.scope["query_string"])
+    content_type = connection.headers.get("content-type", "")
+    if _media_type(content_type) != "application/json" or not _is_utf8(content_type):
+        raise UnsupportedMediaType
+    body = await read_body(connection.headers, receive, max_bytes=max_bytes)
+    payload = _json(body, "The body")
+    if isinstance(payload, list):
+        return [parse_operation(item) for item in payload]
+    return parse_operation(payload)
+
+
+async def read_body(headers: Headers, receive: Receive, *, max_bytes: int) -> bytes:
+    """The request's body; raises `PayloadTooLarge` as soon as it is known to be too long."""
+    declared = headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise PayloadTooLarge(f"The body is larger than {max_bytes} bytes.")
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > max_bytes:
+            raise PayloadTooLarge(f"The body is larger than {max_bytes} bytes.")
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def parse_operation(payload: object, *, read_only: bool = False) -> GraphQLRequest:
+    """The operation described by decoded JSON parameters; raises `BadRequest`."""
+    if not isinstance(payload, dict):
+        raise BadRequest("The body must be a JSON object with the operation in 'query'.")
+    extensions = _mapping(payload, "extensions")
+    document_id = _text(payload, "documentId")
+    query = _text(payload, "query")
+    if not query and document_id is None and "persistedQuery" not in extensions:
+        raise BadRequest("'query' is missing.")
+    return GraphQLRequest(
+        query=query or "",
+        operation_name=_text(payload, "operationName") or None,
+        variables=_mapping(payload, "variables"),
+        extensions=extensions,
+        document_id=document_id,
+        read_only=read_only,
+    )
+
+
+def _parse_query_string(query_string: bytes) -> GraphQLRequest:
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            max_num_fields=_MOST_PARAMETERS,
+            errors="strict",
+        )
+    except ValueError as error:
+        raise BadRequest("The URL's parameters cannot be read.") from error
+    payload: dict[str, Any] = dict(pairs)
+    for name in ("variables", "extensions"):
+        if payload.get(name):
+            payload[name] = _json(payload[name], f"'{name}'")
+        else:
+            payload.pop(name, None)
+    return parse_operation(payload, read_only=True)
+
+
+def _json(text: str | bytes, what: str) -> object:
+    try:
+        value: object = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"{what} is not JSON: {error.msg}.") from error
+    return value
+
+
+def _mapping(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = payload.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadRequest(f"'{name}' must be a JSON object.")
+    return value
+
+
+def _text(payload: Mapping[str, Any], name: str) -> str | None:
+    value = payload.get(name)
+    if value is not None and not isinstance(value, str):
+        raise BadRequest(f"'{name}' must be a string.")
+    return value
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _is_utf8(content_type: str) -> bool:
+    _, separator, charset = content_type.lower().partition("charset=")
+    return not separator or charset.strip().strip('"').startswith(("utf-8", "utf8"))

@@ -1,0 +1,260 @@
+"""GraphQL over server-sent events, both modes of the graphql-sse protocol.
+
+Distinct connections: the response to one operation is its stream; `send_stream`
+writes it for `GraphQLHTTP`.  Single connection: a client reserves a stream with
+PUT, opens it with GET, and runs operations whose results arrive there;
+`EventStreams` serves those requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import orjson
+from starlette.requests import HTTPConnection
+
+from shared.errors import Conflict, NotFound, RateLimited
+from shared.protocols.lifetime import closing, first_of, gone, paced
+from shared.protocols.problems import internal_entry, refusal
+from shared.protocols.reading import BadRequest, read_operations, refuse_forgery
+from shared.protocols.sending import send_response
+from shared.protocols.service import GraphQLRequest, GraphQLResult, GraphQLService
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+
+__all__ = ["TOKEN_HEADER", "EventStreams", "send_stream"]
+
+C = TypeVar("C")
+
+TOKEN_HEADER = "x-graphql-event-stream-token"  # noqa: S105 - a header's name
+_PING = b":\n\n"
+_COMPLETE = b"event: complete\ndata: \n\n"
+_START: Message = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-cache"),
+        (b"x-accel-buffering", b"no"),
+    ],
+}
+
+
+async def send_stream(
+    results: AsyncIterator[GraphQLResult],
+    receive: Receive,
+    send: Send,
+    *,
+    heartbeat_seconds: float,
+    draining: asyncio.Event,
+) -> None:
+    """Send one event per result until the stream ends, the client leaves or ``draining`` is set."""
+    await send(_START)
+    # Some browsers report the stream as open only once something arrived.
+    await _event(send, _PING)
+    await first_of(_write(results, send, heartbeat_seconds), gone(receive), draining.wait())
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _write(
+    results: AsyncIterator[GraphQLResult], send: Send, heartbeat_seconds: float
+) -> None:
+    try:
+        async for result in paced(results, heartbeat_seconds):
+            await _event(send, _PING if result is None else _next(result.encode()))
+    except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
+        await _event(send, _next(orjson.dumps({"errors": [internal_entry(error)]})))
+    await _event(send, _COMPLETE)
+
+
+async def _event(send: Send, event: bytes) -> None:
+    await send({"type": "http.response.body", "body": event, "more_body": True})
+
+
+def _next(data: bytes) -> bytes:
+    return b"event: next\ndata: " + data + b"\n\n"
+
+
+class _Stream:
+    """A reserved stream: what is running on it, and the events that wait to be sent."""
+
+    def __init__(self, waiting: int) -> None:
+        self.events: asyncio.Queue[bytes] = asyncio.Queue(waiting)
+        self.operations: dict[str, asyncio.Task[None]] = {}
+        self.open = False
+        self.expiry: asyncio.TimerHandle | None = None
+
+    def close(self) -> None:
+        for task in self.operations.values():
+            task.cancel()
+        self.operations.clear()
+
+
+class EventStreams(Generic[C]):
+    """An ASGI application for the single connection mode.
+
+    A stream is known by the token that its reservation returned, in the header
+    `TOKEN_HEADER` or the parameter ``token``.  An operation runs in the context
+    of the request that asked for it.  One that is reserved and not opened
+    within ``reserved_seconds`` is forgotten.
+    """
+
+    def __init__(
+        self,
+        service: GraphQLService[C],
+        make_context: Callable[[HTTPConnection], Awaitable[C]],
+        *,
+        max_body_bytes: int = 1_000_000,
+        max_streams: int = 1_000,
+        max_operations: int = 100,
+        max_waiting_events: int = 64,
+        reserved_seconds: float = 30.0,
+        heartbeat_seconds: float = 12.0,
+        draining: asyncio.Event | None = None,
+    ) -> None:
+        self._service = service
+        self._make_context = make_context
+        self._max_body_bytes = max_body_bytes
+        self._max_streams = max_streams
+        self._max_operations = max_operations
+        self._max_waiting_events = max_waiting_events
+        self._reserved_seconds = reserved_seconds
+        self._heartbeat_seconds = heartbeat_seconds
+        self._draining = draining or asyncio.Event()
+        self._streams: dict[str, _Stream] = {}
+
+    @staticmethod
+    def serves(scope: Scope) -> bool:
+        """Whether this request belongs to the single connection mode."""
+        return scope["method"] in ("PUT", "DELETE") or _token(HTTPConnection(scope)) is not None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = HTTPConnection(scope)
+        try:
+            if scope["method"] == "PUT":
+                await self._reserve(connection, send)
+                return
+            token, stream = self._find(connection)
+            if scope["method"] == "DELETE":
+                await self._stop(stream, connection, send)
+            elif "text/event-stream" in connection.headers.get("accept", ""):
+                await self._open(token, stream, receive, send)
+            else:
+                await self._start(stream, connection, receive, send)
+        except Exception as error:  # noqa: BLE001 - the edge: bugs are logged by `refusal`
+            await _answer(send, refusal(error))
+
+    async def _reserve(self, connection: HTTPConnection, send: Send) -> None:
+        await self._make_context(connection)
+        if len(self._streams) >= self._max_streams:
+            raise RateLimited("Too many event streams are open. Try again later.")
+        token = secrets.token_urlsafe(24)
+        stream = self._streams[token] = _Stream(self._max_waiting_events)
+        loop = asyncio.get_running_loop()
+        stream.expiry = loop.call_later(self._reserved_seconds, self._forget, token)
+        headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
+        await send_response(send, 201, token.encode(), headers)
+
+    def _find(self, connection: HTTPConnection) -> tuple[str, _Stream]:
+        token = _token(connection) or ""
+        stream = self._streams.get(token)
+        if stream is None:
+            raise NotFound("Stream not found.")
+        return token, stream
+
+    def _forget(self, token: str) -> None:
+        stream = self._streams.pop(token, None)
+        if stream is not None:
+            stream.close()
+
+    async def _open(self, token: str, stream: _Stream, receive: Receive, send: Send) -> None:
+        if stream.open:
+            raise Conflict("Stream already open.")
+        stream.open = True
+        if stream.expiry is not None:
+            stream.expiry.cancel()
+        try:
+            await send(_START)
+            await _event(send, _PING)
+            await first_of(self._flush(stream, send), gone(receive), self._draining.wait())
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._forget(token)
+
+    async def _flush(self, stream: _Stream, send: Send) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._heartbeat_seconds):
+                    event = await stream.events.get()
+            except TimeoutError:
+                event = _PING
+            await _event(send, event)
+
+    async def _start(
+        self, stream: _Stream, connection: HTTPConnection, receive: Receive, send: Send
+    ) -> None:
+        refuse_forgery(connection.scope["method"], connection.headers)
+        request = await read_operations(connection, receive, max_bytes=self._max_body_bytes)
+        if not isinstance(request, GraphQLRequest):
+            raise BadRequest("Send one operation a request.")
+        operation_id = request.extensions.get("operationId")
+        if not isinstance(operation_id, str) or not operation_id:
+            raise BadRequest("'extensions.operationId' is missing.")
+        if operation_id in stream.operations:
+            raise Conflict("An operation with this id is running.")
+        if len(stream.operations) >= self._max_operations:
+            raise RateLimited("Too many operations are running on this stream.")
+        context = await self._make_context(connection)
+        results = await self._service.subscribe(request, context)
+        if isinstance(results, GraphQLResult) and not results.executed:
+            await _answer(send, results)
+            return
+        task = asyncio.create_task(self._run(stream, operation_id, results))
+        stream.operations[operation_id] = task
+        task.add_done_callback(lambda _: stream.operations.pop(operation_id, None))
+        await send_response(send, 202, b"", {})
+
+    async def _run(
+        self,
+        stream: _Stream,
+        operation_id: str,
+        results: GraphQLResult | AsyncIterator[GraphQLResult],
+    ) -> None:
+        label = orjson.dumps(operation_id)
+
+        async def put(payload: bytes) -> None:
+            await stream.events.put(_next(b'{"id":' + label + b',"payload":' + payload + b"}"))
+
+        if isinstance(results, GraphQLResult):
+            await put(results.encode())
+        else:
+            try:
+                async for result in results:
+                    await put(result.encode())
+            except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
+                await put(orjson.dumps({"errors": [internal_entry(error)]}))
+            finally:
+                await closing(results)
+        await stream.events.put(b'event: complete\ndata: {"id":' + label + b"}\n\n")
+
+    async def _stop(self, stream: _Stream, connection: HTTPConnection, send: Send) -> None:
+        operation_id = connection.query_params.get("operationId")
+        if not operation_id:
+            raise BadRequest("The parameter 'operationId' is missing.")
+        task = stream.operations.pop(operation_id, None)
+        if task is not None:
+            task.cancel()
+        await send_response(send, 200, b"", {})
+
+
+async def _answer(send: Send, result: GraphQLResult) -> None:
+    headers = {"content-type": "application/json; charset=utf-8"}
+    await send_response(send, result.status, result.encode(), headers)
+
+
+def _token(connection: HTTPConnection) -> str | None:
+    return connection.headers.get(TOKEN_HEADER) or connection.query_params.get("token")
