@@ -1,0 +1,228 @@
+"""From supergraph SDL to the model; reads join specification 0.1 to 0.5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from graphql import (
+    ConstDirectiveNode,
+    DocumentNode,
+    EnumTypeDefinitionNode,
+    EnumValueDefinitionNode,
+    FieldDefinitionNode,
+    InputObjectTypeDefinitionNode,
+    InterfaceTypeDefinitionNode,
+    ObjectTypeDefinitionNode,
+    TypeDefinitionNode,
+    UnionTypeDefinitionNode,
+    parse_type,
+)
+
+from gateway.federation.operation.selection import Selection
+from gateway.federation.supergraph.fieldset import parse_field_set
+from gateway.federation.supergraph.links import Feature, argument_values
+from gateway.federation.supergraph.model import (
+    FieldInfo,
+    JoinField,
+    Key,
+    Kind,
+    SubgraphInfo,
+    TypeInfo,
+)
+
+__all__ = ["Model", "load_model"]
+
+_Composite = ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The subgraphs and types of a supergraph, and the labels its overrides carry."""
+
+    subgraphs: Mapping[str, SubgraphInfo]
+    types: Mapping[str, TypeInfo]
+    labels: frozenset[str]
+
+
+def load_model(document: DocumentNode, join: Feature, hidden: Sequence[Feature]) -> Model:
+    """The model of a supergraph document; raises ``ValueError`` on contradictory directives."""
+    reader = _Reader(join, document)
+    types = {
+        node.name.value: reader.type(node)
+        for node in document.definitions
+        if isinstance(node, TypeDefinitionNode)
+        and not isinstance(node, InputObjectTypeDefinitionNode)
+        and not any(feature.owns_type(node.name.value) for feature in hidden)
+    }
+    labels = {
+        join_field.override_label
+        for type_ in types.values()
+        for info in type_.fields.values()
+        for join_field in (info.joins or {}).values()
+        if join_field.override_label
+    }
+    return Model(reader.subgraphs, types, frozenset(labels))
+
+
+@dataclass(slots=True)
+class _Reader:
+    join: Feature
+    document: DocumentNode
+    names: dict[str, str] = field(default_factory=dict)
+    subgraphs: dict[str, SubgraphInfo] = field(default_factory=dict)
+    definitions: dict[str, TypeDefinitionNode] = field(default_factory=dict)
+    implementers: dict[str, list[ObjectTypeDefinitionNode]] = field(default_factory=dict)
+    field_sets: dict[str, tuple[Selection, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for node in self.document.definitions:
+            if isinstance(node, TypeDefinitionNode):
+                self.definitions[node.name.value] = node
+            if isinstance(node, ObjectTypeDefinitionNode):
+                for interface in node.interfaces or ():
+                    self.implementers.setdefault(interface.name.value, []).append(node)
+        graphs = self.definitions.get(self.join.type("Graph"))
+        values = graphs.values if isinstance(graphs, EnumTypeDefinitionNode) else None
+        if not values:
+            raise ValueError(f"the enum {self.join.type('Graph')} is missing")
+        for value in values:
+            self._subgraph(value)
+
+    def _subgraph(self, node: EnumValueDefinitionNode) -> None:
+        values = next(iter(self.applied(node, "graph")), {})
+        name = str(values.get("name") or node.name.value)
+        self.names[node.name.value] = name
+        self.subgraphs[name] = SubgraphInfo(name, str(values.get("url") or ""))
+
+    @property
+    def is_first_version(self) -> bool:
+        return self.join.version == (0, 1)
+
+    def applied(
+        self, node: TypeDefinitionNode | FieldDefinitionNode | EnumValueDefinitionNode, name: str
+    ) -> list[dict[str, object]]:
+        """The arguments of each use of a join directive on a definition."""
+        local = self.join.directive(name)
+        directives: Sequence[ConstDirectiveNode] = node.directives or ()
+        return [argument_values(d) for d in directives if d.name.value == local]
+
+    def graph(self, value: object) -> str:
+        name = self.names.get(str(value))
+        if name is None:
+            raise ValueError(f"there is no subgraph {value!r}")
+        return name
+
+    def field_set(self, value: object) -> tuple[Selection, ...]:
+        if not isinstance(value, str):
+            return ()
+        if value not in self.field_sets:
+            self.field_sets[value] = parse_field_set(value)
+        return self.field_sets[value]
+
+    def type(self, node: TypeDefinitionNode) -> TypeInfo:
+        """One type of the model."""
+        applied = self.applied(node, "type")
+        keys: dict[str, tuple[Key, ...]] = {}
+        for values in applied:
+            if isinstance(text := values.get("key"), str):
+                key = Key(self.field_set(text), values.get("resolvable") is not False, text)
+                graph = self.graph(values["graph"])
+                keys[graph] = (*keys.get(graph, ()), key)
+        # Before 0.2 a value type carries no directive and is in every subgraph.
+        graphs = frozenset(self.graph(v["graph"]) for v in applied) or frozenset(self.subgraphs)
+        return TypeInfo(
+            name=node.name.value,
+            kind=_kind(node),
+            graphs=graphs,
+            keys=keys,
+            fields=dict(self._fields(node, keys)) if isinstance(node, _Composite) else {},
+            interface_object_in=frozenset(
+                self.graph(v["graph"]) for v in applied if v.get("isInterfaceObject")
+            ),
+            members=self._members(node, graphs),
+        )
+
+    def _fields(
+        self, node: _Composite, keys: Mapping[str, tuple[Key, ...]]
+    ) -> Iterator[tuple[str, FieldInfo]]:
+        owner = next((v["graph"] for v in self.applied(node, "owner")), None)
+        for definition in node.fields or ():
+            name = definition.name.value
+            joins = self._joins(definition)
+            if self.is_first_version and owner is not None:
+                joins = joins or {self.graph(owner): JoinField()}
+                holders = (g for g, ks in keys.items() if any(_selects(k, name) for k in ks))
+                joins |= {graph: JoinField() for graph in holders if graph not in joins}
+            yield name, FieldInfo(name, definition.type, joins)
+
+    def _joins(self, node: FieldDefinitionNode) -> dict[str, JoinField] | None:
+        applied = self.applied(node, "field")
+        if not applied:
+            return None
+        return {
+            self.graph(values["graph"]): self._join_field(values)
+            for values in applied
+            if values.get("graph") is not None
+        }
+
+    def _join_field(self, values: Mapping[str, object]) -> JoinField:
+        type_, override, label = (values.get(k) for k in ("type", "override", "overrideLabel"))
+        return JoinField(
+            type=parse_type(type_, no_location=True) if isinstance(type_, str) else None,
+            requires=self.field_set(values.get("requires")),
+            provides=self.field_set(values.get("provides")),
+            external=values.get("external") is True,
+            override=None if override is None else str(override),
+            override_label=None if label is None else str(label),
+            used_overridden=values.get("usedOverridden") is True,
+        )
+
+    def _members(
+        self, node: TypeDefinitionNode, graphs: Iterable[str]
+    ) -> dict[str, frozenset[str]]:
+        if isinstance(node, InterfaceTypeDefinitionNode):
+            return self._implementers(node.name.value, graphs)
+        if not isinstance(node, UnionTypeDefinitionNode):
+            return {}
+        applied = self.applied(node, "unionMember")
+        if not applied:
+            names = [member.name.value for member in node.types or ()]
+            return {g: frozenset(n for n in names if self._exists(n, g)) for g in graphs}
+        members: dict[str, set[str]] = {graph: set() for graph in graphs}
+        for values in applied:
+            members.setdefault(self.graph(values["graph"]), set()).add(str(values["member"]))
+        return {graph: frozenset(names) for graph, names in members.items()}
+
+    def _implementers(self, interface: str, graphs: Iterable[str]) -> dict[str, frozenset[str]]:
+        members: dict[str, set[str]] = {graph: set() for graph in graphs}
+        for node in self.implementers.get(interface, ()):
+            for graph in self._implementing_graphs(node, interface):
+                if graph in members:
+                    members[graph].add(node.name.value)
+        return {graph: frozenset(names) for graph, names in members.items()}
+
+    def _implementing_graphs(self, node: ObjectTypeDefinitionNode, interface: str) -> Iterable[str]:
+        if self.is_first_version:
+            return [g for g in self.subgraphs if self._exists(node.name.value, g)]
+        return [
+            self.graph(values["graph"])
+            for values in self.applied(node, "implements")
+            if values["interface"] == interface
+        ]
+
+    def _exists(self, type_: str, graph: str) -> bool:
+        applied = self.applied(self.definitions[type_], "type")
+        return not applied or any(self.graph(values["graph"]) == graph for values in applied)
+
+
+def _kind(node: TypeDefinitionNode) -> Kind:
+    if isinstance(node, ObjectTypeDefinitionNode):
+        return Kind.OBJECT
+    if isinstance(node, InterfaceTypeDefinitionNode):
+        return Kind.INTERFACE
+    return Kind.UNION if isinstance(node, UnionTypeDefinitionNode) else Kind.LEAF
+
+
+def _selects(key: Key, name: str) -> bool:
+    return any(getattr(selection, "name", None) == name for selection in key.fields)
