@@ -42,7 +42,9 @@ class NexusError(Exception):
     status: ClassVar[int] = 500
     message: ClassVar[str] = "Something went wrong."
 
-    def __init__(self, message: str | None = None, *, details: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, details: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message or self.message)
         self.details = details or {}
 

@@ -1,0 +1,155 @@
+"""PostgreSQL: two pools, two kinds of session, one transaction a block.
+
+    async with database.read() as session:      # statements on their own, read-only
+        ...
+    async with database.write() as session:     # one transaction, committed on leaving
+        ...
+
+A function that takes a `ReadSession` cannot write; one that takes a
+`WriteSession` runs inside its caller's transaction and never commits.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import QueuePool
+
+from shared.errors import Unavailable
+from shared.telemetry import PoolUsage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from shared.config import DatabaseSettings
+
+__all__ = ["Database", "ReadSession", "WriteSession", "metadata", "pool_usage"]
+
+pool_usage = PoolUsage()
+
+_NAMES = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def metadata() -> MetaData:
+    """Metadata for one subgraph's tables; the connection's search path chooses the schema."""
+    return MetaData(naming_convention=_NAMES)
+
+
+class ReadSession(AsyncSession):
+    """Reads only: every statement stands alone, and the server refuses writes."""
+
+
+class WriteSession(ReadSession):
+    """One transaction, opened and committed by an edge."""
+
+    def after_commit(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Run ``callback`` once this transaction has been committed; never if it was not."""
+        self.info.setdefault("after_commit", []).append(callback)
+
+
+class Database:
+    """One subgraph's database: the schema ``name`` at ``url``."""
+
+    def __init__(self, url: str, settings: DatabaseSettings, *, name: str) -> None:
+        self.name = name
+        self.url = url
+        self._writes = _engine(url, settings, name)
+        self._reads = _engine(url, settings, name, read_only=True)
+        pool_usage.add(f"{name}-write", lambda: _usage(self._writes))
+        pool_usage.add(f"{name}-read", lambda: _usage(self._reads))
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """A session for reading; raises `Unavailable` when the database does not answer."""
+        with _translated():
+            async with ReadSession(self._reads, expire_on_commit=False) as session:
+                yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[WriteSession]:
+        """A transaction, committed when the block ends and rolled back when it raises.
+
+        Raises `Unavailable` when the database does not answer.
+        """
+        with _translated():
+            async with WriteSession(self._writes, expire_on_commit=False) as session:
+                async with session.begin():
+                    yield session
+                for callback in session.info.get("after_commit", ()):
+                    await callback()
+
+    async def ping(self) -> None:
+        """Return when the database answers; raise `Unavailable` when not."""
+        async with self.read() as session:
+            await (await session.connection()).exec_driver_sql("select 1")
+
+    async def connect(self) -> asyncpg.Connection:
+        """A raw connection of its own, for listening; the caller closes it."""
+        return await asyncpg.connect(
+            self.url.replace("postgresql+asyncpg://", "postgresql://"),
+            timeout=5,
+            server_settings={"search_path": self.name, "application_name": f"nexus-{self.name}"},
+        )
+
+    async def close(self) -> None:
+        """Close both pools."""
+        pool_usage.remove(f"{self.name}-write")
+        pool_usage.remove(f"{self.name}-read")
+        await self._reads.dispose()
+        await self._writes.dispose()
+
+
+def _engine(
+    url: str, settings: DatabaseSettings, name: str, *, read_only: bool = False
+) -> AsyncEngine:
+    parameters = {
+        "application_name": f"nexus-{name}",
+        "search_path": name,
+        "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
+        "idle_in_transaction_session_timeout": "30000",
+    }
+    options: dict[str, Any] = {}
+    if read_only:
+        parameters["default_transaction_read_only"] = "on"
+        options = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+    return create_async_engine(
+        url,
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=settings.pool_timeout_seconds,
+        pool_recycle=1800,
+        connect_args={
+            "server_settings": parameters,
+            "timeout": settings.pool_timeout_seconds,
+        },
+        **options,
+    )
+
+
+def _usage(engine: AsyncEngine) -> float:
+    pool = engine.pool
+    return pool.checkedout() / pool.size() if isinstance(pool, QueuePool) else 0.0
+
+
+class _translated:  # noqa: N801 - reads as a statement: with _translated()
+    """Turns "the database does not answer" into `Unavailable`, and leaves bugs alone."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        if lost or isinstance(error, PoolTimeout | OperationalError | ConnectionError | OSError):
+            raise Unavailable from error
