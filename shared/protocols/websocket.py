@@ -207,7 +207,10 @@ class _Connection(Generic[C]):
             request = parse_operation(payload)
         except BadRequest as error:
             raise _Closed(4400, str(error)[:120]) from error
-        task = asyncio.create_task(self._run(operation_id, request))
+        full = len(self._operations) >= self._server.max_operations
+        task = asyncio.create_task(
+            self._refuse(operation_id) if full else self._run(operation_id, request)
+        )
         self._operations[operation_id] = task
         task.add_done_callback(lambda done: self._forget(operation_id, done))
 
@@ -219,10 +222,6 @@ class _Connection(Generic[C]):
     async def _run(self, operation_id: str, request: GraphQLRequest) -> None:
         label = orjson.dumps(operation_id)
         try:
-            if len(self._operations) > self._server.max_operations:
-                limit = f"At most {self._server.max_operations} operations at a time."
-                await self._error(label, [error_entry(limit, code="TOO_MANY_OPERATIONS")])
-                return
             assert self._context is not None
             results = await self._server.service.subscribe(request, self._context)
             if isinstance(results, GraphQLResult):
@@ -231,6 +230,11 @@ class _Connection(Generic[C]):
                 await self._stream(label, results)
         except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
             await self._error(label, [internal_entry(error)])
+
+    async def _refuse(self, operation_id: str) -> None:
+        limit = f"At most {self._server.max_operations} operations at a time."
+        errors = [error_entry(limit, code="TOO_MANY_OPERATIONS")]
+        await self._error(orjson.dumps(operation_id), errors)
 
     async def _result(self, label: bytes, result: GraphQLResult) -> None:
         if result.executed:
