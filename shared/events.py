@@ -1,6 +1,8 @@
 """Facts: written in the transaction they describe, relayed to the bus, consumed once in effect.
 
-    class InvoicePaid(Fact, topic="billing.invoice.paid"):
+    @dataclass(frozen=True, slots=True)
+    class InvoicePaid(Fact):
+        topic: ClassVar[str] = "billing.invoice.paid"
         invoice_id: str
         organization_id: str
 
@@ -105,16 +107,16 @@ DDL = (
 """The statements that make a subgraph's outbox and inbox, for its first migration."""
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened.  Subclass with ``topic="domain.entity.event"``."""
+class Fact:
+    """Something that happened; subclasses are frozen dataclasses with a ``topic``."""
 
+    __slots__ = ()
     topic: ClassVar[str]
+    """``domain.entity.event``"""
 
-    def __init_subclass__(cls, topic: str, **options: Any) -> None:
-        if not _TOPIC.fullmatch(topic):
-            raise TypeError(f"{cls.__name__}: {topic!r} is not domain.entity.event")
-        cls.topic = topic
-        super().__init_subclass__(**options)
+    def __init_subclass__(cls) -> None:
+        if not _TOPIC.fullmatch(cls.topic):
+            raise TypeError(f"{cls.__name__}: {cls.topic!r} is not domain.entity.event")
 
     def key(self) -> str:
         """Facts with the same key stay in order, and share a live channel."""

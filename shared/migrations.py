@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import asyncpg
+from alembic import op
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
@@ -19,16 +20,28 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.config import required
+from shared.events import DDL as OUTBOX_AND_INBOX
+from shared.worker import install_statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy import Connection
+    from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 
     from shared.config import Settings
 
-__all__ = ["migrate", "prepare_roles"]
+__all__ = ["create_plumbing", "migrate", "prepare_roles"]
+
+
+def create_plumbing() -> None:
+    """Make the outbox, the inbox and the job tables; for a subgraph's first revision."""
+    for statement in OUTBOX_AND_INBOX:
+        op.execute(statement)
+    # Several statements in one text: only the raw connection takes them.
+    raw = cast("AsyncAdapt_asyncpg_connection", op.get_bind().connection.dbapi_connection)
+    raw.run_async(lambda connection: connection.execute(install_statements()))
 
 
 async def migrate(settings: Settings, names: Sequence[str]) -> dict[str, list[str]]:
