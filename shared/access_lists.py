@@ -29,7 +29,7 @@ _TTL_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What Redis knows of a caller: is the session alive, and which memberships (None: ask orgs)."""
+    """What Redis knows of a caller; without `memberships` the gateway has to ask orgs."""
 
     session_alive: bool
     memberships: Mapping[str, Role] | None
