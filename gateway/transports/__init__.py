@@ -1,0 +1,1 @@
+"""How fetches reach subgraphs: in this process, or over HTTP."""
