@@ -1,0 +1,81 @@
+"""Fixtures that every test may ask for. Nothing starts before a test needs it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import aiobotocore.session
+import pytest
+import redis.asyncio
+from aiobotocore.config import AioConfig
+
+from tests.support import databases, servers
+from tests.support.servers import Servers
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives the run its name before xdist makes one up, so that the controller knows it too."""
+    if config.pluginmanager.hasplugin("xdist") and not config.option.testrunuid:
+        config.option.testrunuid = uuid.uuid4().hex
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The controller, or the only process, leaves when the servers of its run have stopped."""
+    if not hasattr(session.config, "workerinput"):
+        servers.wait_until_stopped(session.config)
+
+
+@pytest.fixture(scope="session")
+def started_servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
+    """Addresses of PostgreSQL and S3, shared by the workers, and of a Valkey of this worker."""
+    with servers.started(request.config) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def postgres_admin_url(started_servers: Servers) -> str:
+    """The superuser's URL of the PostgreSQL server."""
+    return started_servers.postgres_url
+
+
+@pytest.fixture(scope="session")
+def template_database(started_servers: Servers) -> str:
+    """The name of this worker's template, of which tests get copies."""
+    return databases.make_template(
+        started_servers.postgres_url, f"template_{started_servers.worker}"
+    )
+
+
+@pytest.fixture
+def database_url(started_servers: Servers, template_database: str) -> Iterator[str]:
+    """The superuser's URL of a database that only this test uses."""
+    with databases.copied(started_servers.postgres_url, template_database) as url:
+        yield url
+
+
+@pytest.fixture
+async def redis_url(started_servers: Servers) -> str:
+    """The URL of an empty Valkey; no other test uses it at the same time."""
+    async with redis.asyncio.from_url(started_servers.redis_url) as client:
+        await client.flushall()
+    return started_servers.redis_url
+
+
+@pytest.fixture
+async def s3_bucket(started_servers: Servers) -> str:
+    """The name of a bucket of this worker."""
+    name = f"nexus-{started_servers.worker}"
+    session = aiobotocore.session.get_session()
+    async with session.create_client(
+        "s3",
+        endpoint_url=started_servers.s3_endpoint,
+        aws_access_key_id=started_servers.s3_access_key,
+        aws_secret_access_key=started_servers.s3_secret_key,
+        region_name=started_servers.s3_region,
+        config=AioConfig(s3={"addressing_style": "path"}),
+    ) as client:
+        existing = {bucket["Name"] for bucket in (await client.list_buckets())["Buckets"]}
+        if name not in existing:
+            await client.create_bucket(Bucket=name)
+    return name

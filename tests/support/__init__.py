@@ -1,0 +1,1 @@
+"""What several tests need: real servers, databases made from a template, running applications."""
