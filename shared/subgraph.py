@@ -1,19 +1,163 @@
-"""A subgraph as the gateway, the server and the worker see it."""
+"""A subgraph as the gateway, a server and a worker see it.
+
+`Subgraph` is what each domain's ``create(settings, redis)`` returns.  Its
+`service` answers operations for an `Identity`: the gateway's local transport
+calls it directly, `serve` puts it behind HTTP for callers that carry the
+gateway's signature.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSyntaxError,
+    OperationType,
+    execute,
+    get_operation_ast,
+    parse,
+    subscribe,
+    validate,
+)
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from shared.errors import NexusError, Unauthenticated
+from shared.graphql import format_error
+from shared.logger import service_name
+from shared.protocols.endpoint import GraphQLEndpoint
+from shared.protocols.http import GraphQLHTTP
+from shared.protocols.problems import error_entry
+from shared.protocols.service import GraphQLRequest, GraphQLResult
+from shared.protocols.websocket import GraphQLWebSocket
+from shared.telemetry import LoopLag, metrics
+
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncIterator
+
     from starlette.routing import BaseRoute
     from strawberry.federation.schema import Schema
 
-    from shared.auth import Identity
+    from shared.auth import Identity, ServiceTokens
+    from shared.config import Settings
     from shared.worker import Worker
 
-__all__ = ["Subgraph"]
+__all__ = ["Subgraph", "SubgraphService", "ready", "serve"]
+
+
+class SubgraphService:
+    """Answers operations on one schema, for a caller who is known."""
+
+    def __init__(self, name: str, schema: Schema, make_context: Callable[[Identity], Any]) -> None:
+        self._name = name
+        self._schema = schema._schema  # noqa: SLF001 - Strawberry names no other way to it
+        self._make_context = make_context
+        self._parsed = lru_cache(maxsize=1000)(self._parse)
+
+    async def execute(self, request: GraphQLRequest, context: Identity) -> GraphQLResult:
+        """Answer a query or a mutation; a subscription is refused."""
+        parsed = self._parsed(request.query)
+        if isinstance(parsed, GraphQLResult):
+            return parsed
+        operation = get_operation_ast(parsed, request.operation_name)
+        if operation is not None and operation.operation is OperationType.SUBSCRIPTION:
+            return _refused("Subscribe over WebSocket or as an event stream.", "BAD_REQUEST", 400)
+        if operation is not None and request.read_only and _is_mutation(operation.operation):
+            return _refused("GET requests may not change anything.", "METHOD_NOT_ALLOWED", 405)
+        with self._working():
+            answer = execute(
+                self._schema,
+                parsed,
+                context_value=self._make_context(context),
+                variable_values=dict(request.variables),
+                operation_name=request.operation_name,
+            )
+            return _result(answer if isinstance(answer, ExecutionResult) else await answer)
+
+    async def subscribe(
+        self, request: GraphQLRequest, context: Identity
+    ) -> GraphQLResult | AsyncIterator[GraphQLResult]:
+        """Open a subscription's stream; answer anything else like `execute`."""
+        parsed = self._parsed(request.query)
+        if isinstance(parsed, GraphQLResult):
+            return parsed
+        operation = get_operation_ast(parsed, request.operation_name)
+        if operation is None or operation.operation is not OperationType.SUBSCRIPTION:
+            return await self.execute(request, context)
+        with self._working():
+            source = subscribe(
+                self._schema,
+                parsed,
+                context_value=self._make_context(context),
+                variable_values=dict(request.variables),
+                operation_name=request.operation_name,
+            )
+            stream: Any = await source if inspect.isawaitable(source) else source
+        if isinstance(stream, ExecutionResult):
+            return _result(stream)
+        return _results(stream)
+
+    def _parse(self, text: str) -> DocumentNode | GraphQLResult:
+        try:
+            document = parse(text, max_tokens=20_000)
+        except GraphQLSyntaxError as error:
+            return GraphQLResult(errors=[_entry(error, "GRAPHQL_PARSE_FAILED")], status=400)
+        errors = validate(self._schema, document, max_errors=20)
+        if errors:
+            entries = [_entry(error, "GRAPHQL_VALIDATION_FAILED") for error in errors]
+            return GraphQLResult(errors=entries, status=400)
+        return document
+
+    def _working(self) -> _Named:
+        return _Named(self._name)
+
+
+class _Named:
+    """Marks log lines inside the block as this subgraph's: several may share a process."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._token = service_name.set(self._name)
+
+    def __exit__(self, *_: object) -> None:
+        service_name.reset(self._token)
+
+
+def _is_mutation(operation: OperationType) -> bool:
+    return operation is OperationType.MUTATION
+
+
+def _refused(message: str, code: str, status: int) -> GraphQLResult:
+    return GraphQLResult(errors=[error_entry(message, code=code)], status=status)
+
+
+def _entry(error: GraphQLError, code: str) -> dict[str, Any]:
+    return {**error.formatted, "extensions": {"code": code}}
+
+
+def _result(result: ExecutionResult) -> GraphQLResult:
+    return GraphQLResult(data=result.data, errors=[format_error(e) for e in result.errors or ()])
+
+
+async def _results(stream: Any) -> AsyncIterator[GraphQLResult]:
+    try:
+        async for result in stream:
+            yield _result(result)
+    finally:
+        await stream.aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +177,98 @@ class Subgraph:
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     close: Callable[[], Awaitable[None]]
     routes: Sequence[BaseRoute] = ()
+    service: SubgraphService = field(init=False)
+
+    def __post_init__(self) -> None:
+        service = SubgraphService(self.name, self.schema, self.make_context)
+        object.__setattr__(self, "service", service)
+
+
+async def ready(checks: Mapping[str, Callable[[], Awaitable[None]]]) -> dict[str, str]:
+    """What each check found: ``ok``, or why not."""
+    found = {}
+    for name, check in checks.items():
+        try:
+            await check()
+        except Exception as error:  # noqa: BLE001 - whatever it is, that is the answer
+            found[name] = f"{type(error).__name__}"
+        else:
+            found[name] = "ok"
+    return found
+
+
+def serve(
+    subgraph: Subgraph, settings: Settings, tokens: ServiceTokens, *, draining: asyncio.Event
+) -> Starlette:
+    """The subgraph as a server of its own.
+
+    ``/graphql`` and the subgraph's routes answer only to callers with a token
+    that the gateway signed for this subgraph; others are refused before GraphQL
+    is reached.
+    """
+
+    def identify(authorization: str) -> Identity:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("Calls to this service must be signed by the gateway.")
+        return tokens.verify(token, subgraph=subgraph.name)
+
+    async def from_request(connection: HTTPConnection) -> Identity:
+        return identify(connection.headers.get("authorization", ""))
+
+    async def from_init(_: HTTPConnection, payload: Mapping[str, Any]) -> Identity:
+        return identify(str(payload.get("authorization", "")))
+
+    async def live(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def is_ready(_: Request) -> Response:
+        found = await ready(subgraph.checks)
+        fine = not draining.is_set() and set(found.values()) <= {"ok"}
+        return JSONResponse(
+            {"status": "ok" if fine else "unavailable", "checks": found},
+            status_code=200 if fine else 503,
+        )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with LoopLag(subgraph.name):
+            yield
+        await subgraph.close()
+
+    endpoint = GraphQLEndpoint(
+        http=GraphQLHTTP(
+            subgraph.service,
+            from_request,
+            max_body_bytes=20 * settings.http.max_body_bytes,
+            draining=draining,
+        ),
+        websocket=GraphQLWebSocket(subgraph.service, from_init, draining=draining),
+    )
+    return Starlette(
+        routes=[
+            Route("/health/live", live),
+            Route("/health/ready", is_ready),
+            Route("/metrics", metrics),
+            *(_signed(route, identify) for route in subgraph.routes),
+            Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", endpoint),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def _signed(route: BaseRoute, identify: Callable[[str], Identity]) -> BaseRoute:
+    assert isinstance(route, Route)
+    inner = route.app
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            identify(HTTPConnection(scope).headers.get("x-nexus-service", ""))
+        except NexusError as error:
+            response = JSONResponse({"code": error.code, "detail": str(error)}, error.status)
+            await response(scope, receive, send)
+        else:
+            await inner(scope, receive, send)
+
+    return Route(route.path, app, methods=list(route.methods or ["POST"]))
