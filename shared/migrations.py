@@ -7,6 +7,7 @@ the subgraph's own role, inside its own PostgreSQL schema.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -64,13 +65,20 @@ async def prepare_roles(settings: Settings, names: Sequence[str]) -> None:
         for name in names:
             url = make_url(_subgraph_url(settings, name))
             role, password = url.username or name, url.password or ""
-            if not await admin.fetchval("select 1 from pg_roles where rolname = $1", role):
-                literal = await admin.fetchval("select quote_literal($1::text)", password)
-                await admin.execute(f'create role "{role}" login password {literal}')
-            await admin.execute(f'grant "{role}" to current_user')
+            await _make_role(admin, role, password)
             await admin.execute(f'create schema if not exists "{name}" authorization "{role}"')
     finally:
         await admin.close()
+
+
+async def _make_role(admin: asyncpg.Connection, role: str, password: str) -> None:
+    if await admin.fetchval("select 1 from pg_roles where rolname = $1", role):
+        return
+    literal = await admin.fetchval("select quote_literal($1::text)", password)
+    # Roles belong to the whole server, so another database's migrator may be making it as well.
+    with suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+        await admin.execute(f'create role "{role}" login password {literal}')
+        await admin.execute(f'grant "{role}" to current_user')
 
 
 def _subgraph_url(settings: Settings, name: str) -> str:
