@@ -1,0 +1,171 @@
+"""A plan made ready to run: what can be decided before a request is decided here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from graphql import is_object_type
+
+from gateway.federation.execution.merge import Merger, plot_plan, shape_of
+from gateway.federation.execution.nulls import explain_nulls
+from gateway.federation.execution.passthrough import passes_through
+from gateway.federation.execution.projection import compile_projection
+from gateway.federation.execution.representations import compile_entities
+from gateway.federation.execution.run import Call, Run, Step
+from gateway.federation.execution.schedule import schedule_fetches
+from gateway.federation.operation.introspection import Introspection
+from gateway.federation.transport import SubgraphError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from gateway.federation.execution.errors import Error
+    from gateway.federation.execution.merge import Plot
+    from gateway.federation.execution.projection import Projection
+    from gateway.federation.execution.run import Observer
+    from gateway.federation.execution.schedule import Schedule
+    from gateway.federation.operation.selection import Operation
+    from gateway.federation.plan import Fetch, QueryPlan
+    from gateway.federation.supergraph import Supergraph
+    from gateway.federation.transport import SubgraphTransport
+
+__all__ = ["ExecutablePlan", "Response", "compile_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the client gets; `errors` is empty, never None, when all went well."""
+
+    data: Mapping[str, Any] | None
+    errors: list[Error] = field(default_factory=list)
+    extensions: dict[str, Any] = field(default_factory=dict)
+
+
+def compile_plan(supergraph: Supergraph, operation: Operation, plan: QueryPlan) -> ExecutablePlan:
+    """Return the executable form of a plan; good for every request with the same operation."""
+    root = plot_plan(plan.fetches)
+    steps = tuple(_compile_step(fetch, root, supergraph) for fetch in plan.fetches)
+    is_stream = bool(plan.fetches) and plan.fetches[0].kind == "subscription"
+    names = supergraph.schema.type_map.items()
+    return ExecutablePlan(
+        supergraph=supergraph,
+        operation=operation,
+        plan=plan,
+        passthrough=passes_through(supergraph, operation, plan),
+        _steps=steps[1:] if is_stream else steps,
+        _stream=steps[0] if is_stream else None,
+        _schedule=schedule_fetches(plan.fetches[1:] if is_stream else plan.fetches),
+        _plot=root,
+        _merger=Merger(frozenset(name for name, type_ in names if is_object_type(type_))),
+        _projection=compile_projection(supergraph.api_schema, supergraph.schema, operation),
+        _introspection=Introspection(supergraph.api_schema, operation),
+    )
+
+
+def _compile_step(fetch: Fetch, root: Plot, supergraph: Supergraph) -> Step:
+    calls = []
+    for entities in fetch.entities:
+        builder = compile_entities(entities, supergraph.possible_types)
+        plots = tuple(_plot_at(root, position.keys) for position in builder.positions)
+        calls.append(Call(builder, plots))
+    if calls:
+        return Step(fetch, tuple(calls), calls[0].builder.positions[0].prefix())
+    keys = list(shape_of(fetch.document))
+    return Step(fetch, (), [*keys] if len(keys) == 1 else [])
+
+
+def _plot_at(plot: Plot, keys: Sequence[str]) -> Plot:
+    for key in keys:
+        plot = plot.get(key, {})
+    return plot
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutablePlan:
+    """A plan ready to run any number of times, at the same time."""
+
+    supergraph: Supergraph
+    operation: Operation
+    plan: QueryPlan
+    passthrough: bool
+    """The only fetch answers exactly what the client asked: without errors its
+    ``data`` may go to the client as it came, even undecoded."""
+    _steps: tuple[Step, ...]
+    _stream: Step | None
+    _schedule: Schedule
+    _plot: Plot
+    _merger: Merger
+    _projection: Projection
+    _introspection: Introspection
+
+    async def run(
+        self,
+        transport: SubgraphTransport,
+        variables: Mapping[str, Any],
+        context: Any,
+        *,
+        observer: Observer | None = None,
+    ) -> Response:
+        """Answer a query or a mutation; `variables` are coerced by the API schema.
+
+        A subgraph that fails makes its part null and adds an error; this never raises.
+        """
+        run = self._start(transport, variables, context, observer)
+        if not self.passthrough:
+            await self._perform(run)
+        elif (data := await run.pass_through(self._steps[0])) is not None:
+            return Response(data)
+        return self._respond(run)
+
+    async def subscribe(
+        self,
+        transport: SubgraphTransport,
+        variables: Mapping[str, Any],
+        context: Any,
+        *,
+        observer: Observer | None = None,
+    ) -> AsyncIterator[Response]:
+        """Yield a response per event of the subscription; closing this closes the upstream."""
+        assert self._stream is not None
+        first = self._start(transport, variables, context, observer)
+        events = transport.subscribe(first.request(self._stream))
+        try:
+            async for event in events:
+                run = self._start(transport, variables, context, observer)
+                run.take(self._stream, (), event)
+                await self._perform(run)
+                yield self._respond(run)
+        except SubgraphError as error:
+            first.fail(self._stream, code=error.code, message=str(error))
+            yield Response(None, first.errors)
+        finally:
+            close = getattr(events, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _start(
+        self,
+        transport: SubgraphTransport,
+        variables: Mapping[str, Any],
+        context: Any,
+        observer: Observer | None,
+    ) -> Run:
+        aliases = self.plan.key_aliases
+        return Run(self._merger, self._plot, aliases, transport, variables, context, observer)
+
+    async def _perform(self, run: Run) -> None:
+        async def perform(index: int) -> None:
+            await run.perform(self._steps[index])
+
+        if self._steps:
+            await self._schedule.run(perform)
+
+    def _respond(self, run: Run) -> Response:
+        if self._introspection:
+            run.data.update(self._introspection.answer(run.variables))
+        data, has_notes = self._projection.project(run.data)
+        if has_notes:
+            schemas = self.supergraph.api_schema, self.supergraph.schema
+            run.errors += explain_nulls(*schemas, self.operation, run.data, run.errors)
+        return Response(data, run.errors)

@@ -1,0 +1,210 @@
+"""One request's run of a plan: what it has so far, and how a fetch adds to it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gateway.federation.execution.errors import (
+    DOWNSTREAM_ERROR,
+    Error,
+    client_error,
+    entity_errors,
+    root_errors,
+    undo_aliases,
+)
+from gateway.federation.execution.merge import rename_keys
+from gateway.federation.transport import SubgraphError, SubgraphRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gateway.federation.execution.merge import Merger, Plot
+    from gateway.federation.execution.positions import ResponsePath
+    from gateway.federation.execution.representations import Batch, EntityBuilder
+    from gateway.federation.plan import Fetch, KeyRenamer
+    from gateway.federation.transport import SubgraphResponse, SubgraphTransport
+
+    Observer = Callable[["FetchReport"], None]
+
+__all__ = ["Call", "FetchReport", "Observer", "Run", "Step"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReport:
+    """What became of one fetch; times are of `time.perf_counter`.
+
+    A fetch with nothing to ask about was not sent: ``sent`` is false.
+    ``errors`` are those the client sees because of this fetch.
+    """
+
+    fetch: Fetch
+    started: float
+    ended: float
+    representations: int
+    sent: bool
+    errors: Sequence[Error]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One `_entities` call of a fetch; ``plots`` are those of its positions."""
+
+    builder: EntityBuilder
+    plots: tuple[Plot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One fetch, compiled; without ``calls`` it is a root fetch."""
+
+    fetch: Fetch
+    calls: tuple[Call, ...]
+    path: ResponsePath
+    """Where an error belongs that says nothing of its place."""
+
+
+@dataclass(slots=True)
+class Run:
+    """The state of one request; its fetches write into it one after another."""
+
+    merger: Merger
+    plot: Plot
+    aliases: Mapping[str, str]
+    transport: SubgraphTransport
+    variables: Mapping[str, Any]
+    context: Any
+    observer: Observer | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    errors: list[Error] = field(default_factory=list)
+
+    async def perform(self, step: Step) -> None:
+        """Do one fetch and merge its answer; whatever fails becomes an error, nothing is raised."""
+        started = time.perf_counter()
+        before = len(self.errors)
+        batches = [call.builder.build(self.data) for call in step.calls]
+        asked = sum(len(batch.values) for batch in batches)
+        sent = bool(asked) or not step.calls
+        if sent:
+            response = await self._ask(step, batches)
+            if response is not None:
+                self.take(step, batches, response)
+        self._report(step, started, asked, sent=sent, before=before)
+
+    async def pass_through(self, step: Step) -> dict[str, Any] | None:
+        """Return the data of the only fetch as it is; None, with the answer taken, if it failed."""
+        started = time.perf_counter()
+        response = await self._ask(step)
+        data: dict[str, Any] | None = None
+        if response is not None:
+            if type(response.data) is dict and not response.errors:
+                data = response.data
+            else:
+                self.take(step, (), response)
+        self._report(step, started, 0, sent=True, before=0)
+        return data
+
+    def _report(self, step: Step, started: float, asked: int, *, sent: bool, before: int) -> None:
+        if self.observer:
+            # What siblings added meanwhile is theirs.
+            errors = [
+                error
+                for error in self.errors[before:]
+                if error["extensions"].get("serviceName") == step.fetch.subgraph
+            ]
+            ended = time.perf_counter()
+            self.observer(FetchReport(step.fetch, started, ended, asked, sent, errors))
+
+    async def _ask(self, step: Step, batches: Sequence[Batch] = ()) -> SubgraphResponse | None:
+        """Return the subgraph's answer, or None after noting why there is none."""
+        try:
+            return await self.transport.execute(self.request(step, batches))
+        except SubgraphError as error:
+            self.fail(step, code=error.code, message=str(error))
+        except Exception:
+            # The edge to transports: a fault in one must not take its siblings' answers along.
+            logger.exception("federation.transport.failed", extra={"subgraph": step.fetch.subgraph})
+            self.fail(step, code="INTERNAL_SERVER_ERROR", message="Internal server error.")
+        return None
+
+    def request(self, step: Step, batches: Sequence[Batch] = ()) -> SubgraphRequest:
+        """Return the request of a fetch: its representations and the client's variables."""
+        given = self.variables
+        variables = {name: given[key] for name, key in step.fetch.variables if key in given}
+        for call, batch in zip(step.calls, batches, strict=True):
+            variables[call.builder.entities.variable] = batch.values
+        return SubgraphRequest(step.fetch, variables, self.context)
+
+    def fail(self, step: Step, *, code: str, message: str) -> None:
+        """Note that a fetch brought nothing."""
+        path = undo_aliases(step.path, self.aliases)
+        error = client_error(message, code=code, subgraph=step.fetch.subgraph, path=path)
+        self.errors.append(error)
+
+    def take(self, step: Step, batches: Sequence[Batch], response: SubgraphResponse) -> None:
+        """Merge an answer and note its errors."""
+        before = len(self.errors)
+        # First the errors: they are located by where the entities are now.
+        if response.errors:
+            self._note(step, batches, response)
+        if type(response.data) is dict:
+            if step.calls:
+                complete = self._merge_entities(step, batches, response.data)
+            else:
+                complete = True
+                self._merge(self.data, response.data, self.plot, step, step.fetch.output_rewrites)
+        else:
+            complete = False
+        if not complete and len(self.errors) == before:
+            self.fail(step, code=DOWNSTREAM_ERROR, message="The subgraph's answer is incomplete.")
+
+    def _note(self, step: Step, batches: Sequence[Batch], response: SubgraphResponse) -> None:
+        subgraph = step.fetch.subgraph
+        if not step.calls:
+            self.errors += root_errors(response.errors, subgraph=subgraph, aliases=self.aliases)
+            return
+        calls = {
+            call.builder.entities.alias: (call.builder.positions, batch)
+            for call, batch in zip(step.calls, batches, strict=True)
+        }
+        self.errors += entity_errors(
+            response.errors, subgraph=subgraph, aliases=self.aliases, calls=calls, data=self.data
+        )
+
+    def _merge_entities(
+        self, step: Step, batches: Sequence[Batch], data: Mapping[str, Any]
+    ) -> bool:
+        """Return whether there was a result, if only null, for every representation."""
+        complete = True
+        for call, batch in zip(step.calls, batches, strict=True):
+            entities = call.builder.entities
+            results = data.get(entities.alias)
+            if type(results) is not list:
+                results = []
+            complete = complete and len(results) >= len(batch.values)
+            for plot, indexes, objects in zip(
+                call.plots, batch.indexes, batch.objects, strict=True
+            ):
+                for index, target in zip(indexes, objects, strict=True):
+                    result = results[index] if index < len(results) else None
+                    if type(result) is dict:
+                        self._merge(target, result, plot, step, entities.output_rewrites)
+        return complete
+
+    def _merge(
+        self,
+        target: dict[str, Any],
+        source: dict[str, Any],
+        plot: Plot,
+        step: Step,
+        renamers: Sequence[KeyRenamer],
+    ) -> None:
+        if renamers:
+            source = rename_keys(source, renamers)
+        if not self.merger.merge(target, source, plot):
+            message = "The subgraph's answer does not fit what others answered."
+            self.fail(step, code=DOWNSTREAM_ERROR, message=message)
