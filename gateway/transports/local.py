@@ -6,69 +6,58 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
-from graphql import ExecutionResult
 from starlette.routing import Router
 
 from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
 from gateway.transports.forwarding import ForwardedRequest, ForwardedResponse
 from shared.deadline import remaining
-from shared.graphql import format_error
-from shared.logger import get_logger, service_name
-from shared.subgraph_service import InvalidOperation, PreparedOperation, SubgraphService
+from shared.protocols.lifetime import closing
+from shared.protocols.service import GraphQLRequest, GraphQLResult
 from shared.telemetry import tracer
 
 if TYPE_CHECKING:
     from starlette.types import Message, Scope
 
-    from gateway.context import RequestContext
     from shared.auth import Identity
-    from shared.subgraph import Subgraph
+    from shared.subgraph import Subgraph, SubgraphService
 
 __all__ = ["LocalTransport"]
 
-logger = get_logger(__name__)
-
 
 class LocalTransport:
-    """Runs fetches on subgraphs of this process, each under its own name in logs."""
+    """Runs fetches on subgraphs of this process."""
 
     def __init__(self, subgraphs: Iterable[Subgraph], *, timeout_seconds: float = 30.0) -> None:
         subgraphs = list(subgraphs)
-        self._services = {each.name: SubgraphService(each) for each in subgraphs}
+        self._services = {each.name: each.service for each in subgraphs}
         self._routers = {each.name: Router(list(each.routes)) for each in subgraphs}
         self._timeout_seconds = timeout_seconds
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         """The answer, within what remains of the request's time."""
-        fetch = request.fetch
-        context: RequestContext = request.context
-        service, operation = self._prepare(request)
-        with tracer.start_as_current_span(f"fetch {fetch.subgraph}"):
-            name = service_name.set(fetch.subgraph)
+        name = request.fetch.subgraph
+        service = self._service(name)
+        with tracer.start_as_current_span(f"fetch {name}"):
             try:
                 async with asyncio.timeout(remaining(self._timeout_seconds)):
-                    result = await service.run(operation, request.variables, context.identity)
+                    result = await service.execute(_question(request), request.context.identity)
             except TimeoutError as error:
-                raise _timed_out(fetch.subgraph) from error
-            finally:
-                service_name.reset(name)
-            return _response(result)
+                message = f"{name} did not answer in time."
+                raise SubgraphError(message, code="DOWNSTREAM_TIMEOUT") from error
+        return _response(result)
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
         """One response per event, without a time limit."""
-        service, operation = self._prepare(request)
-        context: RequestContext = request.context
-        stream = await service.open(operation, request.variables, context.identity)
-        if isinstance(stream, ExecutionResult):
+        service = self._service(request.fetch.subgraph)
+        stream = await service.subscribe(_question(request), request.context.identity)
+        if isinstance(stream, GraphQLResult):
             yield _response(stream)
             return
         try:
             async for result in stream:
                 yield _response(result)
         finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
+            await closing(stream)
 
     async def forward(
         self, subgraph: str, request: ForwardedRequest, identity: Identity
@@ -82,27 +71,20 @@ class LocalTransport:
     async def close(self) -> None:
         """Nothing is held here: the subgraphs are closed by who made them."""
 
-    def _prepare(self, request: SubgraphRequest) -> tuple[SubgraphService, PreparedOperation]:
-        fetch = request.fetch
-        service = self._services.get(fetch.subgraph)
+    def _service(self, subgraph: str) -> SubgraphService:
+        service = self._services.get(subgraph)
         if service is None:
-            raise SubgraphError(f"There is no subgraph {fetch.subgraph}.")
-        try:
-            return service, service.prepare(fetch.document, fetch.operation_name)
-        except InvalidOperation as error:
-            # The plan and the subgraph's schema disagree: the supergraph is out of date.
-            logger.exception("fetch.invalid", subgraph=fetch.subgraph, document=fetch.document)
-            raise SubgraphError(f"{fetch.subgraph} does not understand the question.") from error
+            raise SubgraphError(f"There is no subgraph {subgraph}.")
+        return service
 
 
-def _timed_out(subgraph: str) -> SubgraphError:
-    return SubgraphError(f"{subgraph} did not answer in time.", code="DOWNSTREAM_TIMEOUT")
+def _question(request: SubgraphRequest) -> GraphQLRequest:
+    fetch = request.fetch
+    return GraphQLRequest(fetch.document, fetch.operation_name, request.variables)
 
 
-def _response(result: ExecutionResult) -> SubgraphResponse:
-    if not result.errors:
-        return SubgraphResponse(result.data)
-    return SubgraphResponse(result.data, tuple(format_error(error) for error in result.errors))
+def _response(result: GraphQLResult) -> SubgraphResponse:
+    return SubgraphResponse(result.data, tuple(result.errors), result.extensions)
 
 
 def _scope(request: ForwardedRequest, identity: Identity) -> Scope:
@@ -140,8 +122,10 @@ async def _call(app: Router, scope: Scope, body: bytes) -> ForwardedResponse:
     async def run() -> None:
         try:
             await app(scope, receive, messages.put)
-        finally:
+        except Exception:
             await messages.put(None)
+            raise
+        await messages.put(None)
 
     task = asyncio.create_task(run())
     start = await messages.get()

@@ -1,0 +1,259 @@
+"""Subgraphs over HTTP, of any make: GraphQL over HTTP, and streams for subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+import orjson
+
+from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
+from gateway.transports import streams
+from gateway.transports.forwarding import ForwardedRequest, ForwardedResponse
+from shared import deadline
+from shared.telemetry import current_headers, tracer
+
+if TYPE_CHECKING:
+    from gateway.context import RequestContext
+    from gateway.federation.plan import Fetch
+
+__all__ = ["HttpTransport", "SubgraphEndpoint"]
+
+_ACCEPT = "application/graphql-response+json, application/json;q=0.9"
+_HEADERS = {"content-type": "application/json", "accept": _ACCEPT}
+_CHUNK = 65_536
+
+
+class SubgraphEndpoint(msgspec.Struct, frozen=True):
+    """Where a subgraph is served, and over what it streams subscriptions."""
+
+    url: str
+    subscriptions: streams.Protocol = "websocket"
+
+
+class HttpTransport:
+    """Sends fetches over pooled connections, one pool a subgraph.
+
+    ``headers`` gives the headers of a call: who is calling, and what the client
+    sent that the subgraph may see.
+    """
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, SubgraphEndpoint],
+        headers: Callable[[RequestContext, str], Mapping[str, str]],
+        *,
+        timeout_seconds: float = 30.0,
+        max_connections: int = 100,
+        max_response_bytes: int = 50_000_000,
+    ) -> None:
+        self._endpoints = endpoints
+        self._headers = headers
+        self._timeout_seconds = timeout_seconds
+        self._max_connections = max_connections
+        self._max_response_bytes = max_response_bytes
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        """The decoded answer, within what remains of the request's time."""
+        status, headers, body = await self._post(request)
+        return _decode(request.fetch.subgraph, status, headers, body)
+
+    async def execute_undecoded(self, request: SubgraphRequest) -> SubgraphResponse:
+        """Like `execute`, with ``data`` left as the JSON that came (an `orjson.Fragment`)."""
+        status, headers, body = await self._post(request)
+        try:
+            envelope = _ENVELOPE.decode(body)
+        except msgspec.DecodeError:
+            return _decode(request.fetch.subgraph, status, headers, body)
+        if status != 200 or envelope.errors or bytes(envelope.data) == b"null":
+            return _decode(request.fetch.subgraph, status, headers, body)
+        data: Any = orjson.Fragment(bytes(envelope.data))
+        return SubgraphResponse(data, (), envelope.extensions or {}, headers)
+
+    async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        """One response per event; raises `SubgraphError` when the connection is lost."""
+        name = request.fetch.subgraph
+        endpoint = self._endpoint(name)
+        headers = {**self._headers(request.context, name), **current_headers()}
+        body = _body(request.fetch, request.variables)
+        stream = streams.open_stream(
+            self._session(name), endpoint.subscriptions, endpoint.url, headers, body
+        )
+        try:
+            async for payload in stream:
+                yield _answer(name, 200, payload, {})
+        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
+            raise SubgraphError(f"The stream from {name} was lost.") from error
+        finally:
+            await stream.aclose()
+
+    async def forward(
+        self, subgraph: str, request: ForwardedRequest, headers: Mapping[str, str]
+    ) -> ForwardedResponse:
+        """Hand a REST request to the server of that subgraph."""
+        parts = urlsplit(self._endpoint(subgraph).url)
+        response = await self._request(
+            subgraph,
+            request.method,
+            f"{parts.scheme}://{parts.netloc}{request.path}",
+            {**request.headers, **headers, **current_headers()},
+            request.body,
+        )
+        return ForwardedResponse(
+            response.status,
+            {name.lower(): value for name, value in response.headers.items()},
+            _chunks(response),
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        sessions = list(self._sessions.values())
+        self._sessions.clear()
+        for session in sessions:
+            await session.close()
+
+    async def _post(self, request: SubgraphRequest) -> tuple[int, dict[str, str], bytes]:
+        fetch = request.fetch
+        name = fetch.subgraph
+        with tracer.start_as_current_span(f"fetch {name}"):
+            headers = {
+                **_HEADERS,
+                **self._headers(request.context, name),
+                **current_headers(),
+                deadline.HEADER: str(int(deadline.remaining(self._timeout_seconds) * 1000)),
+            }
+            body = _body(fetch, request.variables)
+            url = self._endpoint(name).url
+            async with self._translated(name):
+                response = await self._request(name, "POST", url, headers, body)
+                async with response:
+                    content = await self._read(name, response)
+            return response.status, _kept_headers(response), content
+
+    async def _request(
+        self, subgraph: str, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> aiohttp.ClientResponse:
+        seconds = deadline.remaining(self._timeout_seconds)
+        if seconds <= 0:
+            raise TimeoutError
+        return await self._session(subgraph).request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=seconds),
+        )
+
+    async def _read(self, subgraph: str, response: aiohttp.ClientResponse) -> bytes:
+        if (response.content_length or 0) <= self._max_response_bytes and response.content_length:
+            return await response.read()
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            size += len(chunk)
+            if size > self._max_response_bytes:
+                raise SubgraphError(f"{subgraph} sent a response that is too large.")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    @asynccontextmanager
+    async def _translated(self, subgraph: str) -> AsyncIterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            message = f"{subgraph} did not answer in time."
+            raise SubgraphError(message, code="DOWNSTREAM_TIMEOUT") from error
+        except aiohttp.ClientError as error:
+            raise SubgraphError(f"{subgraph} cannot be reached.") from error
+
+    def _endpoint(self, subgraph: str) -> SubgraphEndpoint:
+        endpoint = self._endpoints.get(subgraph)
+        if endpoint is None:
+            raise SubgraphError(f"There is no subgraph {subgraph}.")
+        return endpoint
+
+    def _session(self, subgraph: str) -> aiohttp.ClientSession:
+        session = self._sessions.get(subgraph)
+        if session is None:
+            session = self._sessions[subgraph] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._max_connections),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # The longest line of an event stream is twice this.
+                read_bufsize=2**20,
+                auto_decompress=True,
+            )
+        return session
+
+
+class _Envelope(msgspec.Struct):
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    errors: list[Any] | None = None
+    extensions: dict[str, Any] | None = None
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+
+
+def _body(fetch: Fetch, variables: Mapping[str, Any]) -> bytes:
+    start = _body_start(fetch.document, fetch.operation_name)
+    return start + orjson.dumps(variables, default=dict) + b"}" if variables else start + b"{}}"
+
+
+@lru_cache(maxsize=4096)
+def _body_start(document: str, operation_name: str | None) -> bytes:
+    """The request up to its variables, which is the same for every call of a fetch."""
+    start: dict[str, str] = {"query": document}
+    if operation_name:
+        start["operationName"] = operation_name
+    return orjson.dumps(start)[:-1] + b',"variables":'
+
+
+def _decode(
+    subgraph: str, status: int, headers: Mapping[str, str], body: bytes
+) -> SubgraphResponse:
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise SubgraphError(_no_graphql(subgraph, status)) from error
+    return _answer(subgraph, status, payload, headers)
+
+
+def _answer(
+    subgraph: str, status: int, payload: Any, headers: Mapping[str, str]
+) -> SubgraphResponse:
+    if not isinstance(payload, dict) or not ("data" in payload or "errors" in payload):
+        raise SubgraphError(_no_graphql(subgraph, status))
+    data = payload.get("data")
+    errors = payload.get("errors") or ()
+    if not isinstance(data, dict | None) or not _is_errors(errors):
+        raise SubgraphError(_no_graphql(subgraph, status))
+    extensions = payload.get("extensions")
+    return SubgraphResponse(
+        data, tuple(errors), extensions if isinstance(extensions, dict) else {}, headers
+    )
+
+
+def _is_errors(errors: object) -> bool:
+    return isinstance(errors, Sequence) and all(isinstance(error, dict) for error in errors)
+
+
+def _no_graphql(subgraph: str, status: int) -> str:
+    return f"{subgraph} gave no GraphQL answer (HTTP status {status})."
+
+
+def _kept_headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    cache_control = response.headers.get("cache-control")
+    return {"cache-control": cache_control} if cache_control else {}
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    async with response:
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            yield chunk
