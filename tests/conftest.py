@@ -10,7 +10,8 @@ import pytest
 import redis.asyncio
 from aiobotocore.config import AioConfig
 
-from tests.support import databases, servers
+from shared.config import Settings
+from tests.support import databases, nexus, servers
 from tests.support.servers import Servers
 
 
@@ -41,9 +42,11 @@ def postgres_admin_url(started_servers: Servers) -> str:
 
 @pytest.fixture(scope="session")
 def template_database(started_servers: Servers) -> str:
-    """The name of this worker's template, of which tests get copies."""
+    """The name of this worker's migrated template, of which tests get copies."""
     return databases.make_template(
-        started_servers.postgres_url, f"template_{started_servers.worker}"
+        started_servers.postgres_url,
+        f"template_{started_servers.worker}",
+        lambda url: nexus.migrate(started_servers, url),
     )
 
 
@@ -79,3 +82,11 @@ async def s3_bucket(started_servers: Servers) -> str:
         if name not in existing:
             await client.create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture
+def settings(
+    started_servers: Servers, database_url: str, redis_url: str, s3_bucket: str
+) -> Settings:
+    """Settings of a process whose database, Valkey and bucket only this test uses."""
+    return nexus.make_settings(started_servers, database_url, redis_url, s3_bucket)
