@@ -1,0 +1,250 @@
+"""Execute GraphQL text or documents against one schema, each compiled once.
+
+    executor = Executor(schema)
+    result = await executor.execute(text, variables=…, context=…)
+
+An unknown text is parsed, validated and compiled; a known one is a look-up.
+What is not compiled runs on graphql-core: one log line and one call of
+``on_fallback`` name the reason, when the document is first seen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any, cast
+
+import strawberry
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSchema,
+    OperationType,
+    execute,
+    get_operation_ast,
+    parse,
+    print_ast,
+    specified_rules,
+    subscribe,
+    validate,
+)
+from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.schema import validate_document
+
+from shared.execution.operation import CompiledOperation, Fallback, compile_operation
+
+__all__ = ["Executor", "PreparedOperation"]
+
+logger = logging.getLogger(__name__)
+
+Variables = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedOperation:
+    """One operation of one document, ready to run as often as needed.
+
+    ``errors`` are those of parsing and validation; with them nothing runs.
+    """
+
+    schema: GraphQLSchema | strawberry.Schema
+    document: DocumentNode | None
+    operation_name: str | None
+    plan: CompiledOperation | Fallback | None
+    errors: tuple[GraphQLError, ...] = ()
+
+    @property
+    def type(self) -> OperationType | None:
+        """Query, mutation or subscription; None if the document has no such operation."""
+        if self.document is None:
+            return None
+        operation = get_operation_ast(self.document, self.operation_name)
+        return operation.operation if operation else None
+
+    async def execute(
+        self, *, variables: Variables | None = None, context: Any = None, root_value: Any = None
+    ) -> ExecutionResult:
+        """Run a query or mutation."""
+        if self.errors:
+            return ExecutionResult(None, list(self.errors))
+        if isinstance(self.plan, CompiledOperation):
+            return await self.plan.execute(root_value, context, variables)
+        return await self._interpret(variables, context, root_value)
+
+    async def subscribe(
+        self, *, variables: Variables | None = None, context: Any = None, root_value: Any = None
+    ) -> AsyncIterator[ExecutionResult] | ExecutionResult:
+        """Start a subscription: a stream of results, or the errors that prevent it."""
+        if self.errors:
+            return ExecutionResult(None, list(self.errors))
+        if isinstance(self.plan, CompiledOperation):
+            return await self.plan.subscribe(root_value, context, variables)
+        return await self._interpret_subscription(variables, context, root_value)
+
+    async def _interpret(
+        self, variables: Variables | None, context: Any, root_value: Any
+    ) -> ExecutionResult:
+        assert self.document is not None
+        values = None if variables is None else dict(variables)
+        if isinstance(self.schema, GraphQLSchema):
+            result: Any = execute(
+                self.schema, self.document, root_value, context, values, self.operation_name
+            )
+            return cast("ExecutionResult", await result if isawaitable(result) else result)
+        if not _has_extensions(self.schema):
+            result = execute(
+                self.schema._schema,
+                self.document,
+                root_value,
+                context,
+                values,
+                self.operation_name,
+                executor_class=self.schema.execution_context_class,
+                is_awaitable=cast("Any", optimized_is_awaitable),
+            )
+            return cast("ExecutionResult", await result if isawaitable(result) else result)
+        answer = await self.schema.execute(
+            _text(self.document), values, context, root_value, self.operation_name
+        )
+        return ExecutionResult(answer.data, answer.errors, answer.extensions)
+
+    async def _interpret_subscription(
+        self, variables: Variables | None, context: Any, root_value: Any
+    ) -> AsyncIterator[ExecutionResult] | ExecutionResult:
+        assert self.document is not None
+        values = None if variables is None else dict(variables)
+        if not isinstance(self.schema, GraphQLSchema) and _has_extensions(self.schema):
+            answer: Any = await self.schema.subscribe(
+                _text(self.document), values, context, root_value, self.operation_name
+            )
+            return cast("AsyncIterator[ExecutionResult]", answer)
+        plain = isinstance(self.schema, GraphQLSchema)
+        answer = subscribe(
+            cast("GraphQLSchema", self.schema if plain else cast("Any", self.schema)._schema),
+            self.document,
+            root_value,
+            context,
+            values,
+            self.operation_name,
+        )
+        return cast(
+            "AsyncIterator[ExecutionResult] | ExecutionResult",
+            await answer if isawaitable(answer) else answer,
+        )
+
+
+def _has_extensions(schema: strawberry.Schema) -> bool:
+    return bool(schema.extensions or schema.directives)
+
+
+def _text(document: DocumentNode) -> str:
+    return document.loc.source.body if document.loc else print_ast(document)
+
+
+class Executor:
+    """Runs operations on one schema; keeps the compiled ones, within bounds."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema | strawberry.Schema,
+        *,
+        max_entries: int = 1000,
+        max_bytes: int = 64 * 1024 * 1024,
+        on_fallback: Callable[[str], None] | None = None,
+    ) -> None:
+        self.source = schema
+        self.schema = schema if isinstance(schema, GraphQLSchema) else schema._schema
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._on_fallback = on_fallback
+        self._bytes = 0
+        self._prepared: OrderedDict[tuple[object, str | None], tuple[PreparedOperation, int]]
+        self._prepared = OrderedDict()
+
+    async def execute(
+        self,
+        document: str | DocumentNode,
+        *,
+        variables: Variables | None = None,
+        context: Any = None,
+        operation_name: str | None = None,
+        root_value: Any = None,
+    ) -> ExecutionResult:
+        """Answer a query or mutation."""
+        prepared = self.prepare(document, operation_name)
+        return await prepared.execute(variables=variables, context=context, root_value=root_value)
+
+    async def subscribe(
+        self,
+        document: str | DocumentNode,
+        *,
+        variables: Variables | None = None,
+        context: Any = None,
+        operation_name: str | None = None,
+        root_value: Any = None,
+    ) -> AsyncIterator[ExecutionResult] | ExecutionResult:
+        """Start a subscription: one result per event, or the errors that prevent it."""
+        prepared = self.prepare(document, operation_name)
+        return await prepared.subscribe(variables=variables, context=context, root_value=root_value)
+
+    def prepare(
+        self, document: str | DocumentNode, operation_name: str | None = None
+    ) -> PreparedOperation:
+        """The operation, parsed, validated and compiled once.
+
+        A caller that keeps it (a plan's fetch) need not ask again.
+        """
+        # A document is known by its identity: the entry keeps it alive.
+        key = (document if isinstance(document, str) else id(document), operation_name)
+        known = self._prepared.get(key)
+        if known is not None:
+            self._prepared.move_to_end(key)
+            return known[0]
+        prepared = self._prepare(document, operation_name)
+        self._keep(key, prepared)
+        return prepared
+
+    def _prepare(
+        self, document: str | DocumentNode, operation_name: str | None
+    ) -> PreparedOperation:
+        if isinstance(document, str):
+            try:
+                document = parse(document)
+            except GraphQLError as error:
+                return PreparedOperation(self.source, None, operation_name, None, (error,))
+        errors = self._validate(document)
+        if errors:
+            return PreparedOperation(self.source, document, operation_name, None, tuple(errors))
+        plan = compile_operation(self.source, document, operation_name)
+        if isinstance(plan, Fallback):
+            logger.warning("execution.fallback reason=%s operation=%s", plan.reason, operation_name)
+            if self._on_fallback is not None:
+                self._on_fallback(plan.reason)
+        return PreparedOperation(self.source, document, operation_name, plan)
+
+    def _validate(self, document: DocumentNode) -> list[GraphQLError]:
+        if isinstance(self.source, GraphQLSchema):
+            return validate(self.schema, document)
+        return validate_document(self.schema, document, tuple(specified_rules))
+
+    def _keep(self, key: tuple[object, str | None], prepared: PreparedOperation) -> None:
+        size = _size(prepared)
+        if size > self._max_bytes:
+            return
+        self._prepared[key] = (prepared, size)
+        self._bytes += size
+        while len(self._prepared) > self._max_entries or self._bytes > self._max_bytes:
+            _, (_, dropped) = self._prepared.popitem(last=False)
+            self._bytes -= dropped
+
+
+def _size(prepared: PreparedOperation) -> int:
+    """An estimate of the bytes an entry holds: the syntax tree is most of it."""
+    if prepared.document is None:
+        return 1024
+    text = len(_text(prepared.document))
+    return 1024 + 60 * text
