@@ -30,11 +30,13 @@ __all__ = [
     "Cursors",
     "Edge",
     "Money",
+    "Node",
     "Page",
     "PageInfo",
     "build_schema",
     "connection",
     "format_error",
+    "id_or_none",
     "page",
     "parse_id",
 ]
@@ -67,6 +69,11 @@ _SCALARS: dict[object, ScalarDefinition] = {
         parse_value=_parse_big_int,
     )
 }
+
+
+@strawberry.interface(description="Something with an id of its own.")
+class Node:
+    id: strawberry.ID = strawberry.field(description="Opaque and stable.")
 
 
 @strawberry.federation.type(shareable=True, description="An amount of money.")
@@ -106,14 +113,14 @@ class Connection(Generic[NodeType]):
 class Cursors:
     """Makes and reads cursors: the keyset values of a row, signed.
 
-    A cursor that this server did not make is refused, so a reader can trust
-    its values' number and types.
+    A cursor that this server did not make for ``listing`` is refused, so a
+    reader can trust its values' number and types.
     """
 
     _SIGNATURE_BYTES = 9
 
-    def __init__(self, secret: str) -> None:
-        self._key = hashlib.sha256(b"cursor:" + secret.encode()).digest()
+    def __init__(self, secret: str, listing: str = "") -> None:
+        self._key = hashlib.sha256(f"cursor:{listing}:{secret}".encode()).digest()
 
     def encode(self, *values: str | int) -> str:
         """An opaque cursor for these values."""
@@ -186,6 +193,14 @@ def parse_id(value: str) -> str:
         raise NotFound
     groups = (compact[:8], compact[8:12], compact[12:16], compact[16:20], compact[20:])
     return "-".join(groups)
+
+
+def id_or_none(value: str) -> str | None:
+    """The id in its one spelling; None for what cannot be an id of ours."""
+    try:
+        return parse_id(value)
+    except NotFound:
+        return None
 
 
 def build_schema(

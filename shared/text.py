@@ -1,0 +1,28 @@
+"""Text that people type: names, titles, file names."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from shared.errors import BadUserInput
+
+__all__ = ["one_line"]
+
+# Control, format (such as the marks that reverse a line), surrogate, private, line, paragraph.
+_REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+# Marks that words of some scripts and emoji are spelt with.
+_JOINERS = frozenset("\u200c\u200d")
+
+
+def one_line(value: str, *, field: str, most: int, least: int = 1) -> str:
+    """The text in NFC without surrounding space; raises `BadUserInput`.
+
+    Characters that are not seen or that change how others are seen are refused,
+    and so is what PostgreSQL cannot store.
+    """
+    text = unicodedata.normalize("NFC", value).strip()
+    if not least <= len(text) <= most:
+        raise BadUserInput(f"This takes {least} to {most} characters.", field=field)
+    if any(unicodedata.category(each) in _REFUSED and each not in _JOINERS for each in text):
+        raise BadUserInput("This contains characters that cannot be shown.", field=field)
+    return text
