@@ -1,1 +1,109 @@
-"""From an operation to a plan: candidate paths, the cheapest of them, fetches, fewer fetches."""
+"""From an operation to a plan: candidate paths, the cheapest of them, fetches, fewer fetches.
+
+Pure and deterministic: the same operation over the same supergraph under the
+same labels has the same plan, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal
+
+from graphql import OperationType
+
+from gateway.federation.operation.selection import Operation, Selection
+from gateway.federation.plan import QueryPlan
+from gateway.federation.planner.choose import choose
+from gateway.federation.planner.emit import emit
+from gateway.federation.planner.errors import PlanningBudgetExceeded, PlanningError
+from gateway.federation.planner.fetches import Fetches
+from gateway.federation.planner.graph import Node, QueryGraph
+from gateway.federation.planner.keys import Keys
+from gateway.federation.planner.normalize import normalize_root
+from gateway.federation.planner.optimize import optimize
+from gateway.federation.planner.paths import Group, Option, Path
+from gateway.federation.planner.search import Search
+from gateway.federation.supergraph import Supergraph
+
+__all__ = ["BUDGET", "PlanningBudgetExceeded", "PlanningError", "plan"]
+
+BUDGET = 50_000
+"""Steps after which planning is cut off."""
+
+_NO_LABELS: Mapping[str, bool] = MappingProxyType({})
+
+
+def plan(
+    supergraph: Supergraph,
+    operation: Operation,
+    *,
+    labels: Mapping[str, bool] = _NO_LABELS,
+    budget: int = BUDGET,
+) -> QueryPlan:
+    """The fetches that answer an operation.
+
+    Raises `PlanningError` when a selection cannot be resolved from any
+    combination of subgraphs, `PlanningBudgetExceeded` when finding out takes
+    too long.
+    """
+    graph = _query_graph(supergraph, labels)
+    root = graph.root_type(operation.kind)
+    if root is None:
+        raise PlanningError(f"The supergraph has no {operation.kind.value} type.")
+    selections = normalize_root(supergraph, operation.selections, root)
+    keys = Keys.of(supergraph, selections, root)
+    fetches = Fetches(graph, keys, root, _KINDS[operation.kind])
+    search = Search(graph, budget)
+    entries = graph.entries(root)
+    try:
+        if operation.kind is OperationType.QUERY:
+            _add(search, fetches, entries, selections)
+        else:
+            _add_in_order(search, fetches, entries, selections)
+    except RecursionError:
+        raise PlanningBudgetExceeded("The operation is too deep to plan.") from None
+    return emit(graph, optimize(fetches.works), keys, operation.variables)
+
+
+_KINDS: Mapping[OperationType, Literal["query", "mutation", "subscription"]] = {
+    OperationType.QUERY: "query",
+    OperationType.MUTATION: "mutation",
+    OperationType.SUBSCRIPTION: "subscription",
+}
+
+
+def _query_graph(supergraph: Supergraph, labels: Mapping[str, bool]) -> QueryGraph:
+    """The graph for the labels' outcomes, made once for each supergraph."""
+    identity = ("query graph", frozenset(la for la in supergraph.labels if labels.get(la)))
+    graph = supergraph.derived.get(identity)
+    if not isinstance(graph, QueryGraph):
+        graph = supergraph.derived[identity] = QueryGraph(supergraph, labels)
+    return graph
+
+
+def _start(entries: Sequence[Node]) -> list[Path]:
+    return [Path(None, None, node, node.members).enter(node) for node in entries]
+
+
+def _add(
+    search: Search, fetches: Fetches, entries: Sequence[Node], selections: Sequence[Selection]
+) -> None:
+    groups = search.walk(_start(entries), selections)
+    if groups is None:
+        raise PlanningError(search.unresolved)
+    for path in choose(groups)[0]:
+        fetches.add(path)
+
+
+def _add_in_order(
+    search: Search, fetches: Fetches, entries: Sequence[Node], selections: Sequence[Selection]
+) -> None:
+    """Root fields one after another, each by one subgraph: asking two would do it twice."""
+    for selection in selections:
+        options = [search.walk(_start([node]), [selection]) for node in entries]
+        groups = [Option(groups=tuple(found)) for found in options if found is not None]
+        if not groups:
+            raise PlanningError(search.unresolved)
+        for path in choose([Group(tuple(groups))])[0]:
+            fetches.add(path)

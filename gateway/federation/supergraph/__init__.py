@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graphql import (
     DocumentNode,
@@ -50,6 +50,8 @@ class Supergraph:
     labels: frozenset[str]
     features: tuple[Feature, ...]
     _possible: Mapping[str, frozenset[str]]
+    derived: dict[object, object] = field(default_factory=dict, repr=False)
+    """What other modules compute from the supergraph once and keep with it."""
 
     @classmethod
     def from_sdl(

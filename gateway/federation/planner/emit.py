@@ -1,0 +1,177 @@
+"""From fetches to the plan: documents as text, numbers, variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from graphql import (
+    ListValueNode,
+    ObjectValueNode,
+    ValueNode,
+    VariableDefinitionNode,
+    VariableNode,
+    print_ast,
+)
+
+from gateway.federation.plan import (
+    Entities,
+    Fetch,
+    Gate,
+    KeyRenamer,
+    QueryPlan,
+    RequireFragment,
+    ValueSetter,
+)
+from gateway.federation.planner.conflicts import separate
+from gateway.federation.planner.fetches import Call, SelectionSet, Work
+from gateway.federation.planner.graph import QueryGraph
+from gateway.federation.planner.keys import Keys
+
+__all__ = ["emit"]
+
+
+def emit(
+    graph: QueryGraph,
+    works: Sequence[Work],
+    keys: Keys,
+    variables: Mapping[str, VariableDefinitionNode],
+) -> QueryPlan:
+    """The plan of fetches that are already in order."""
+    numbers = {work: number for number, work in enumerate(works)}
+    fetches = tuple(_fetch(graph, work, numbers, keys, variables) for work in works)
+    return QueryPlan(fetches, dict(keys.aliases))
+
+
+def _fetch(
+    graph: QueryGraph,
+    work: Work,
+    numbers: Mapping[Work, int],
+    keys: Keys,
+    variables: Mapping[str, VariableDefinitionNode],
+) -> Fetch:
+    names = _Names(work, variables)
+    renamers: tuple[KeyRenamer, ...] = ()
+    entities: tuple[Entities, ...] = ()
+    if work.root is not None:
+        renamers = separate(graph, work.graph, work.root, keys)
+        body = _print_set(work.root)
+    else:
+        entities = tuple(_entities(graph, work, call, keys, names) for call in work.calls)
+        body = "{" + " ".join(map(_print_call, entities, work.calls)) + "}"
+    return Fetch(
+        id=numbers[work],
+        subgraph=work.graph,
+        kind=work.kind,
+        document=_header(work, entities, names, variables) + body,
+        variables=tuple((name, name) for name in names.used),
+        entities=entities,
+        output_rewrites=renamers,
+        depends_on=tuple(sorted(numbers[before] for before in work.after)),
+    )
+
+
+class _Names:
+    """The variables a fetch uses, and free names for its representations."""
+
+    def __init__(self, work: Work, variables: Mapping[str, VariableDefinitionNode]) -> None:
+        outputs = [work.root] if work.root is not None else [c.output for c in work.calls]
+        seen = {name for output in outputs for name in _variables(output)}
+        self.used = tuple(name for name in variables if name in seen)
+        self._several = len(work.calls) > 1
+        self._number = 0
+
+    def representations(self) -> tuple[str, str]:
+        """The alias and the variable of the next call."""
+        alias = f"_e{self._number}" if self._several else "_entities"
+        variable = "representations"
+        if self._several:
+            variable = f"representations{self._number}"
+        while variable in self.used:
+            variable = f"_{variable}"
+        self._number += 1
+        return alias, variable
+
+
+def _entities(graph: QueryGraph, work: Work, call: Call, keys: Keys, names: _Names) -> Entities:
+    alias, variable = names.representations()
+    return Entities(
+        paths=tuple(call.paths),
+        requires=tuple(RequireFragment(type_, inputs) for type_, inputs in call.inputs.items()),
+        alias=alias,
+        variable=variable,
+        input_rewrites=tuple(_setters(call)),
+        output_rewrites=separate(graph, work.graph, call.output, keys),
+    )
+
+
+def _setters(call: Call) -> Iterator[ValueSetter]:
+    for type_, name in call.renames.items():
+        gate: tuple[Gate, ...] = ()
+        if len(call.inputs) > 1:
+            gate = (Gate(frozenset((type_,))),)
+        yield ValueSetter((*gate, "__typename"), name)
+
+
+def _header(
+    work: Work,
+    entities: Iterable[Entities],
+    names: _Names,
+    variables: Mapping[str, VariableDefinitionNode],
+) -> str:
+    definitions = [f"${call.variable}:[_Any!]!" for call in entities]
+    definitions += [_definition(variables[name]) for name in names.used]
+    if not definitions:
+        return "" if work.kind == "query" else work.kind
+    return f"{work.kind}({','.join(definitions)})"
+
+
+def _definition(node: VariableDefinitionNode) -> str:
+    default = "" if node.default_value is None else f"={print_ast(node.default_value)}"
+    return f"${node.variable.name.value}:{print_ast(node.type)}{default}"
+
+
+def _print_call(entities: Entities, call: Call) -> str:
+    alias = "" if entities.alias == "_entities" else f"{entities.alias}:"
+    return f"{alias}_entities(representations:${entities.variable}){_print_set(call.output)}"
+
+
+def _print_set(selections: SelectionSet) -> str:
+    """A selection set as compact text; ``__typename`` comes first."""
+    parts: list[str] = []
+    for key, selected in selections.fields.items():
+        alias = "" if key == selected.name else f"{key}:"
+        below = "" if selected.below is None else _print_set(selected.below)
+        text = f"{alias}{selected.name}{_print_arguments(selected.arguments)}{below}"
+        if text == "__typename":
+            parts.insert(0, text)
+        else:
+            parts.append(text)
+    parts += [f"...on {type_}{_print_set(inner)}" for type_, inner in selections.on.items()]
+    return "{" + " ".join(parts) + "}"
+
+
+def _print_arguments(arguments: Sequence[tuple[str, ValueNode]]) -> str:
+    if not arguments:
+        return ""
+    return "(" + ",".join(f"{name}:{print_ast(value)}" for name, value in arguments) + ")"
+
+
+def _variables(selections: SelectionSet) -> Iterator[str]:
+    for selected in selections.fields.values():
+        for _, value in selected.arguments:
+            yield from _variables_in(value)
+        if selected.below is not None:
+            yield from _variables(selected.below)
+    for inner in selections.on.values():
+        yield from _variables(inner)
+
+
+def _variables_in(value: ValueNode) -> Iterator[str]:
+    if isinstance(value, VariableNode):
+        yield value.name.value
+    elif isinstance(value, ListValueNode):
+        for item in value.values or ():
+            yield from _variables_in(item)
+    elif isinstance(value, ObjectValueNode):
+        for node in value.fields or ():
+            yield from _variables_in(node.value)

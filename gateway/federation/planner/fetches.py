@@ -1,0 +1,308 @@
+"""From chosen paths to fetches: who is asked what, where, and after whom.
+
+Every step of a path is taken once per place, however many paths share it, so
+walking all chosen paths builds the fetches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from graphql import ValueNode
+
+from gateway.federation.operation.selection import Field, Selection
+from gateway.federation.plan import (
+    AT,
+    Gate,
+    PathStep,
+    RequireField,
+    RequireFragment,
+    RequireSelection,
+)
+from gateway.federation.plan import Path as Position
+from gateway.federation.planner.graph import Node, QueryGraph
+from gateway.federation.planner.keys import Keys, take
+from gateway.federation.planner.keys import Position as KeyPosition
+from gateway.federation.planner.normalize import normalize
+from gateway.federation.planner.paths import Cast, Enter, Jump, Path, Select
+
+__all__ = ["ENTITY", "Call", "Fetches", "Selected", "SelectionSet", "Work"]
+
+OperationKind = Literal["query", "mutation", "subscription"]
+_TYPENAME = "__typename"
+ENTITY = "_Entity"
+"""The union every `_entities` call returns."""
+
+
+@dataclass(slots=True, eq=False)
+class Selected:
+    """A field of a fetch's document."""
+
+    name: str
+    arguments: tuple[tuple[str, ValueNode], ...]
+    below: SelectionSet | None
+
+
+@dataclass(slots=True, eq=False)
+class SelectionSet:
+    """The fields and type conditions selected on ``type`` in a fetch's document."""
+
+    type: str
+    fields: dict[str, Selected] = field(default_factory=dict)
+    on: dict[str, SelectionSet] = field(default_factory=dict)
+
+    def condition(self, type_: str) -> SelectionSet:
+        """The selections under a type condition."""
+        return self.on.setdefault(type_, SelectionSet(type_))
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One ``_entities`` call: a position, the representations, what is asked of them.
+
+    ``inputs`` are by the type the objects have at the position.  ``renames``
+    are the type names representations must carry instead of their own.
+    ``scope`` is what objects at the position could be before the last gate.
+    """
+
+    paths: list[Position]
+    inputs: dict[str, tuple[RequireSelection, ...]]
+    renames: dict[str, str]
+    output: SelectionSet
+    scope: frozenset[str]
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """A fetch in the making; a root fetch has ``root`` selections and no calls."""
+
+    graph: str
+    kind: OperationKind
+    root: SelectionSet | None = None
+    calls: list[Call] = field(default_factory=list)
+    after: list[Work] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    """Where a path has led: inside which fetch, on which objects of the response."""
+
+    work: Work
+    node: Node
+    selections: SelectionSet
+    at: Position
+    keys: KeyPosition
+    types: frozenset[str]
+    scope: frozenset[str]
+    is_entity: bool = False
+    """The objects were found by an earlier fetch; this one only adds to them."""
+    below: dict[object, _Place] = field(default_factory=dict)
+
+
+class Fetches:
+    """Builds the fetches of one operation; ``works`` are in the order they were needed."""
+
+    def __init__(self, graph: QueryGraph, keys: Keys, root_type: str, kind: OperationKind) -> None:
+        self._graph = graph
+        self._keys = keys
+        self._root_type = root_type
+        self._kind: OperationKind = kind
+        self._entered: dict[str, _Place] = {}
+        self.works: list[Work] = []
+
+    def add(self, path: Path) -> None:
+        """Fetch what a client's path leads to."""
+        self._follow(None, path, client=True)
+
+    def _follow(self, start: _Place | None, path: Path, *, client: bool) -> _Place | None:
+        steps = []
+        step_of: Path | None = path
+        while step_of is not None and step_of.step is not None:
+            steps.append(step_of.step)
+            step_of = step_of.parent
+        place = start
+        for step in reversed(steps):
+            if isinstance(step, Enter):
+                place = self._enter(step)
+            elif place is not None and isinstance(step, Select):
+                place = self._select(place, step, client=client)
+            elif place is not None and isinstance(step, Cast):
+                place = self._cast(place, step)
+            elif place is not None and isinstance(step, Jump):
+                place = self._jump(place, step)
+        return place
+
+    def _enter(self, step: Enter) -> _Place:
+        graph = step.node.graph
+        place = self._entered.get(graph)
+        if place is None:
+            if self._kind != "query":
+                # Another subgraph's turn: coming back to this one later is a new fetch.
+                self._entered.clear()
+            selections = SelectionSet(step.node.type)
+            after = list(self.works) if self._kind == "mutation" else []
+            work = Work(graph, self._kind, root=selections, after=after)
+            self.works.append(work)
+            types = frozenset((self._root_type,))
+            place = _Place(work, step.node, selections, (), self._keys.root, types, types)
+            self._entered[graph] = place
+        return place
+
+    def _select(self, place: _Place, step: Select, *, client: bool) -> _Place:
+        if step.edge is None:
+            _select_typename(place, step.key if client else _TYPENAME)
+            return place
+        if client:
+            key = step.key
+            below = take(place.keys, key, place.types, step.name, step.arguments)
+        else:
+            key, below = self._keys.claim(place.keys, place.types, step.name, step.arguments)
+        target = step.edge.target
+        known = place.below.get((key, step.name, target))
+        if known is not None:
+            return known
+        selected = place.selections.fields.get(key)
+        if selected is None:
+            inner = SelectionSet(target.type) if target is not None else None
+            selected = Selected(step.name, step.arguments, inner)
+            place.selections.fields[key] = selected
+        if target is None or selected.below is None:
+            return place
+        types = self._types(target)
+        lists: tuple[PathStep, ...] = (AT,) * step.edge.lists
+        inside = _Place(
+            place.work, target, selected.below, (*place.at, key, *lists), below, types, types
+        )
+        place.below[key, step.name, target] = inside
+        return inside
+
+    def _types(self, node: Node) -> frozenset[str]:
+        return self._graph.supergraph.possible_types(node.type)
+
+    def _cast(self, place: _Place, step: Cast) -> _Place:
+        known = place.below.get(step.type)
+        if known is not None:
+            return known
+        _select_typename(place, _TYPENAME)
+        types = frozenset((step.type,))
+        at = place.at if types == place.types else (*place.at, Gate(types))
+        known = place.below[step.type] = _Place(
+            place.work,
+            self._graph.node(step.type, place.node.graph),
+            place.selections.condition(step.type),
+            at,
+            place.keys,
+            types,
+            place.types,
+            place.is_entity,
+        )
+        return known
+
+    def _jump(self, place: _Place, step: Jump) -> _Place:
+        identity = (step.move, step.requires)
+        known = place.below.get(identity)
+        if known is None:
+            known = place.below[identity] = self._new_jump(place, step)
+        return known
+
+    def _new_jump(self, place: _Place, step: Jump) -> _Place:
+        if not place.node.interface_object or not place.is_entity:
+            _select_typename(place, _TYPENAME)
+        after = [place.work]
+        for path in step.requirement.paths:
+            end = self._follow(place, path, client=False)
+            if end is not None and end.work not in after:
+                after.append(end.work)
+        target = step.move.target
+        source = place.node.type
+        output = SelectionSet(ENTITY)
+        call = Call(
+            paths=[place.at],
+            inputs={source: self._inputs(place, step)},
+            renames={source: target.type} if step.move.rename else {},
+            output=output,
+            scope=place.scope,
+        )
+        work = Work(target.graph, "query", calls=[call], after=after)
+        self.works.append(work)
+        return _Place(
+            work,
+            target,
+            output.condition(target.type),
+            place.at,
+            place.keys,
+            place.types,
+            place.scope,
+            is_entity=True,
+        )
+
+    def _inputs(self, place: _Place, step: Jump) -> tuple[RequireSelection, ...]:
+        supergraph, type_ = self._graph.supergraph, place.node.type
+        key = normalize(supergraph, step.move.key.fields, type_)
+        more = normalize(supergraph, step.requires, type_)
+        typename = RequireField(_TYPENAME, _TYPENAME)
+        required = self._read(place.keys, place.types, type_, key, is_key=True)
+        extra = self._read(place.keys, place.types, type_, more, is_key=False)
+        return merge_inputs(merge_inputs((typename,), required), extra)
+
+    def _read(
+        self,
+        position: KeyPosition,
+        types: frozenset[str],
+        type_: str,
+        selections: Sequence[Selection],
+        *,
+        is_key: bool,
+    ) -> tuple[RequireSelection, ...]:
+        """Where in the response the fields of a representation are."""
+        supergraph = self._graph.supergraph
+        read: list[RequireSelection] = []
+        for selection in selections:
+            if not isinstance(selection, Field):
+                on = frozenset((selection.on,))
+                inner = self._read(position, on, selection.on, selection.selections, is_key=is_key)
+                read.append(RequireFragment(selection.on, inner))
+                continue
+            if selection.name == _TYPENAME:
+                read.append(RequireField(_TYPENAME, _TYPENAME))
+                continue
+            key, below = self._keys.claim(position, types, selection.name, selection.arguments)
+            inner = ()
+            if selection.selections:
+                target = self._graph.target_type(type_, selection.name)
+                possible = supergraph.possible_types(target)
+                inner = self._read(below, possible, target, selection.selections, is_key=is_key)
+                if target not in possible:
+                    inner = merge_inputs((RequireField(_TYPENAME, _TYPENAME),), inner)
+            leaf_key = is_key and not inner
+            read.append(RequireField(key, selection.name, inner, is_key=leaf_key))
+        return tuple(read)
+
+
+def _select_typename(place: _Place, key: str) -> None:
+    place.selections.fields.setdefault(key, Selected(_TYPENAME, (), None))
+
+
+def merge_inputs(
+    one: Iterable[RequireSelection], other: Iterable[RequireSelection]
+) -> tuple[RequireSelection, ...]:
+    """The union of two compatible representations."""
+    merged: dict[object, RequireSelection] = {}
+    for selection in (*one, *other):
+        identity = ("field", selection.key) if isinstance(selection, RequireField) else selection.on
+        known = merged.get(identity)
+        if known is None:
+            merged[identity] = selection
+        elif isinstance(known, RequireField) and isinstance(selection, RequireField):
+            merged[identity] = RequireField(
+                known.name,
+                known.key,
+                merge_inputs(known.selections, selection.selections),
+                is_key=known.is_key or selection.is_key,
+            )
+        elif isinstance(known, RequireFragment) and isinstance(selection, RequireFragment):
+            inner = merge_inputs(known.selections, selection.selections)
+            merged[identity] = RequireFragment(known.on, inner)
+    return tuple(merged.values())

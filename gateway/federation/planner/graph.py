@@ -1,0 +1,247 @@
+"""The query graph: every (type, subgraph), and the moves between them.
+
+Built lazily and kept for as long as the supergraph, under fixed values of its
+override labels.  Everything here is the same whatever the operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from graphql import OperationType
+
+from gateway.federation.operation.selection import Field, Fragment, Selection
+from gateway.federation.supergraph import Supergraph
+from gateway.federation.supergraph.model import (
+    FieldInfo,
+    Key,
+    Kind,
+    Rule,
+    TypeInfo,
+    field_rule,
+    list_depth,
+    named_type,
+    type_in,
+)
+
+__all__ = ["NOTHING_PROVIDED", "Edge", "Move", "Node", "Provided", "QueryGraph"]
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A type in a subgraph; interned, so compared by identity.
+
+    ``members`` are the object types a value here can turn out to be.  Where an
+    interface is an ``@interfaceObject`` the subgraph cannot tell them apart.
+    """
+
+    type: str
+    graph: str
+    info: TypeInfo
+    members: frozenset[str]
+    interface_object: bool
+    edges: dict[str, Edge | None] = field(default_factory=dict)
+    moves: tuple[Move, ...] | None = None
+
+    @property
+    def is_interface(self) -> bool:
+        """Whether runtime types hide behind this node and the subgraph tells them apart."""
+        return self.info.kind is Kind.INTERFACE and not self.interface_object
+
+    @property
+    def is_abstract(self) -> bool:
+        """Whether a ``__typename`` is needed here to know what an object is."""
+        return self.info.kind in (Kind.INTERFACE, Kind.UNION) and not self.interface_object
+
+    def __repr__(self) -> str:
+        return f"{self.type}/{self.graph}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edge:
+    """A field of a node: where it leads (None for a leaf) and on what conditions."""
+
+    name: str
+    target: Node | None
+    rule: Rule
+    lists: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Move:
+    """An ``_entities`` call: enters ``target`` with the fields of ``key``.
+
+    ``rename`` means the representation must carry the target's type name in
+    place of the object's own (one side is an ``@interfaceObject``).
+    """
+
+    target: Node
+    key: Key
+    rename: bool
+
+
+@dataclass(slots=True, eq=False)
+class Provided:
+    """What ``@provides`` unlocks at a position; interned, so compared by identity."""
+
+    fields: Mapping[str, tuple[Selection, ...]]
+    fragments: tuple[Fragment, ...]
+    children: dict[tuple[str, tuple[Selection, ...]], Provided] = field(default_factory=dict)
+    casts: dict[str, Provided] = field(default_factory=dict)
+
+
+NOTHING_PROVIDED = Provided({}, ())
+
+
+class QueryGraph:
+    """The supergraph as nodes, edges and moves, under fixed values of its labels."""
+
+    def __init__(self, supergraph: Supergraph, labels: Mapping[str, bool]) -> None:
+        self.supergraph = supergraph
+        self.types = supergraph.types
+        self.labels = {label: bool(labels.get(label)) for label in supergraph.labels}
+        self.memo: dict[object, object] = {}
+        self._nodes: dict[tuple[str, str], Node] = {}
+        self._provided: dict[tuple[Selection, ...], Provided] = {(): NOTHING_PROVIDED}
+
+    def root_type(self, kind: OperationType) -> str | None:
+        """The name of the type an operation of this kind starts on."""
+        root = self.supergraph.schema.get_root_type(kind)
+        return root.name if root else None
+
+    def entries(self, type_: str) -> list[Node]:
+        """The root nodes an operation can start on, in a fixed order."""
+        nodes = [self.node(type_, graph) for graph in sorted(self.types[type_].graphs)]
+        return [node for node in nodes if any(self.edge(node, name) for name in node.info.fields)]
+
+    def node(self, type_: str, graph: str) -> Node:
+        """The one node for a type in a subgraph."""
+        node = self._nodes.get((type_, graph))
+        if node is None:
+            info = self.types[type_]
+            interface_object = graph in info.interface_object_in
+            members = (
+                frozenset((type_,))
+                if info.kind is Kind.OBJECT
+                else self.supergraph.possible_types(type_)
+                if interface_object
+                else info.members.get(graph, frozenset())
+            )
+            node = Node(type_, graph, info, members, interface_object)
+            self._nodes[type_, graph] = node
+        return node
+
+    def edge(self, node: Node, name: str) -> Edge | None:
+        """The field ``name`` of a node, when its subgraph may resolve it at all."""
+        try:
+            return node.edges[name]
+        except KeyError:
+            edge = node.edges[name] = self._edge(node, name)
+            return edge
+
+    def _edge(self, node: Node, name: str) -> Edge | None:
+        info = node.info.fields.get(name)
+        rule = field_rule(node.info, info, node.graph, self.labels) if info else None
+        return self._edge_to(node, info, rule) if info and rule else None
+
+    def provided_edge(self, node: Node, name: str) -> Edge | None:
+        """The field of a node as ``@provides`` unlocks it."""
+        info = node.info.fields.get(name)
+        return self._edge_to(node, info, Rule()) if info else None
+
+    def _edge_to(self, node: Node, info: FieldInfo, rule: Rule) -> Edge:
+        type_ = type_in(info, node.graph)
+        name = named_type(type_)
+        composite = self.types.get(name)
+        is_leaf = composite is None or composite.kind is Kind.LEAF
+        return Edge(
+            name=info.name,
+            target=None if is_leaf else self.node(name, node.graph),
+            rule=rule,
+            lists=list_depth(type_),
+        )
+
+    def moves(self, node: Node) -> tuple[Move, ...]:
+        """The entity calls that may leave a node, own subgraph included, in a fixed order."""
+        if node.moves is None:
+            node.moves = tuple(self._moves(node))
+        return node.moves
+
+    def _moves(self, node: Node) -> Iterator[Move]:
+        if node.info.kind is Kind.UNION:
+            return
+        for graph in sorted(node.info.graphs):
+            target = self.node(node.type, graph)
+            # Two real interfaces are joined through their concrete types.
+            if node.is_interface and target.is_interface:
+                continue
+            rename = node.interface_object or target.interface_object
+            yield from self._keys(target, rename)
+        if node.info.kind is Kind.OBJECT:
+            yield from self._moves_to_interface_objects(node)
+
+    def _moves_to_interface_objects(self, node: Node) -> Iterator[Move]:
+        for info in self.types.values():
+            if info.kind is Kind.INTERFACE and self.is_possible(node.type, info.name):
+                for graph in sorted(info.interface_object_in):
+                    yield from self._keys(self.node(info.name, graph), rename=True)
+
+    @staticmethod
+    def _keys(target: Node, rename: bool) -> Iterator[Move]:
+        for key in target.info.keys.get(target.graph, ()):
+            if key.resolvable:
+                yield Move(target, key, rename)
+
+    def target_type(self, type_: str, name: str) -> str:
+        """The name of the composite type a field leads to in the supergraph."""
+        return named_type(self.types[type_].fields[name].type)
+
+    def is_possible(self, type_: str, abstract: str) -> bool:
+        """Whether an object of ``type_`` is an ``abstract`` in the supergraph."""
+        return type_ in self.supergraph.possible_types(abstract)
+
+    def provided(self, selections: Sequence[Selection]) -> Provided:
+        """The interned form of a ``@provides`` selection."""
+        identity = tuple(selections)
+        found = self._provided.get(identity)
+        if found is None:
+            fields: dict[str, tuple[Selection, ...]] = {}
+            for selection in identity:
+                if isinstance(selection, Field):
+                    before = fields.get(selection.name, ())
+                    fields[selection.name] = before + selection.selections
+            fragments = tuple(s for s in identity if isinstance(s, Fragment))
+            found = self._provided[identity] = Provided(fields, fragments)
+        return found
+
+    def provided_below(
+        self, provided: Provided, name: str, more: tuple[Selection, ...]
+    ) -> Provided:
+        """What is unlocked under a field: what was, and what the field itself provides."""
+        if provided is NOTHING_PROVIDED and not more:
+            return NOTHING_PROVIDED
+        below = provided.children.get((name, more))
+        if below is None:
+            below = self.provided((*provided.fields.get(name, ()), *more))
+            provided.children[name, more] = below
+        return below
+
+    def provided_on(self, provided: Provided, type_: str) -> Provided:
+        """What is unlocked once an object is known to be of ``type_``."""
+        if not provided.fragments:
+            return provided
+        cast = provided.casts.get(type_)
+        if cast is None:
+            cast = provided.casts[type_] = self.provided(self._on(provided, type_))
+        return cast
+
+    def _on(self, provided: Provided, type_: str) -> list[Selection]:
+        selections: list[Selection] = [
+            Field(name, name, (), below) for name, below in provided.fields.items()
+        ]
+        for fragment in provided.fragments:
+            if fragment.on == type_ or self.is_possible(type_, fragment.on):
+                inner = self.provided_on(self.provided(fragment.selections), type_)
+                selections += self._on(inner, type_)
+        return selections

@@ -1,0 +1,119 @@
+"""Candidate paths: the ways to reach one position, as parent-linked steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphql import ValueNode
+
+from gateway.federation.operation.selection import Selection
+from gateway.federation.planner.graph import NOTHING_PROVIDED, Edge, Move, Node, Provided
+
+__all__ = ["Cast", "Enter", "Group", "Jump", "Option", "Path", "Requirement", "Select", "Step"]
+
+ENTRY_COST = 1000
+JUMP_COST = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enter:
+    """Start in a subgraph."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Select:
+    """Take a field; ``key`` is the client's response key, or the name when nobody asked."""
+
+    key: str
+    name: str
+    arguments: tuple[tuple[str, ValueNode], ...]
+    edge: Edge | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cast:
+    """Go on only with objects of one type."""
+
+    type: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Jump:
+    """Enter a subgraph as an entity.
+
+    ``requires`` is what the field to be taken there needs on top of the key.
+    """
+
+    move: Move
+    requires: tuple[Selection, ...]
+    requirement: Requirement
+
+
+Step = Enter | Select | Cast | Jump
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Requirement:
+    """How the fields of a representation are found: paths from where the jump starts."""
+
+    paths: tuple[Path, ...]
+    cost: int
+
+
+@dataclass(slots=True, eq=False)
+class Path:
+    """A way to a position; compared by identity.
+
+    A path without ``step`` is the start of a relative search.  ``excluded``
+    subgraphs may not be entered for what is searched at this position: they are
+    the ones whose keys are being searched.
+    """
+
+    parent: Path | None
+    step: Step | None
+    node: Node
+    members: frozenset[str]
+    provided: Provided = NOTHING_PROVIDED
+    excluded: frozenset[str] = frozenset()
+    cost: int = 0
+
+    def enter(self, node: Node) -> Path:
+        """Start in the subgraph of a root node."""
+        return Path(self, Enter(node), node, node.members, cost=self.cost + ENTRY_COST)
+
+    def select(
+        self, step: Select, target: Node, members: frozenset[str], provided: Provided
+    ) -> Path:
+        """Take a composite field."""
+        return Path(self, step, target, members, provided, cost=self.cost + 1)
+
+    def leaf(self, step: Select, cost: int) -> Path:
+        """Take a leaf field."""
+        return Path(self, step, self.node, self.members, cost=self.cost + cost)
+
+    def cast(self, node: Node, provided: Provided) -> Path:
+        """Go on only with objects of a node's type."""
+        return Path(self, Cast(node.type), node, node.members, provided, self.excluded, self.cost)
+
+    def jump(self, step: Jump) -> Path:
+        """Enter another subgraph (or the same, with more data)."""
+        target = step.move.target
+        cost = self.cost + JUMP_COST + step.requirement.cost
+        return Path(self, step, target, target.members, excluded=self.excluded, cost=cost)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Option:
+    """One way to satisfy a group: a path, or further groups that must all be satisfied."""
+
+    path: Path | None = None
+    groups: tuple[Group, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Something that must be found, and the options to find it, cheapest first."""
+
+    options: tuple[Option, ...]

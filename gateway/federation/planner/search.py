@@ -1,0 +1,315 @@
+"""The search: every candidate path to every leaf of an operation.
+
+Never commits to a subgraph early.  A composite field keeps the candidates of
+all subgraphs that can serve it, because its children decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from gateway.federation.operation.selection import Field, Fragment, Selection
+from gateway.federation.planner.choose import choose
+from gateway.federation.planner.errors import PlanningBudgetExceeded
+from gateway.federation.planner.graph import Edge, Move, Node, QueryGraph
+from gateway.federation.planner.normalize import TYPENAME, normalize
+from gateway.federation.planner.paths import Group, Jump, Option, Path, Requirement, Select
+from gateway.federation.supergraph.model import Kind, named_type
+
+__all__ = ["Search"]
+
+_TIES = 3
+"""How many equally cheap ways into one node are kept."""
+_NO_CUT = 1_000_000
+_OPTIONS = 8
+"""How many candidates are kept for a leaf."""
+
+
+class Search:
+    """One search over a query graph, within a budget of steps."""
+
+    def __init__(self, graph: QueryGraph, budget: int) -> None:
+        self._graph = graph
+        self._budget = budget
+        self._active: dict[object, int] = {}
+        self._cut = _NO_CUT
+        self.unresolved: str | None = None
+
+    def walk(self, paths: Sequence[Path], selections: Iterable[Selection]) -> list[Group] | None:
+        """What must be found for normalised selections; None when something cannot be."""
+        groups: list[Group] = []
+        for selection in selections:
+            found = (
+                self._field(paths, selection)
+                if isinstance(selection, Field)
+                else self._fragment(paths, selection)
+            )
+            if found is None:
+                return None
+            groups += found
+        return groups
+
+    def _fragment(self, paths: Sequence[Path], fragment: Fragment) -> list[Group] | None:
+        cast = [q for p in paths for q in self._cast(p, fragment.on)]
+        if not cast:
+            # No candidate produces this type: only the object's existence matters.
+            return self._field(paths, TYPENAME)
+        return self.walk(cast, fragment.selections)
+
+    def _field(self, paths: Sequence[Path], field: Field) -> list[Group] | None:
+        self._spend(len(paths))
+        if field.name == "__typename":
+            return self._leaf([q for p in paths for q in self._typename(p, field)], field)
+        found: list[Path] = []
+        stuck: list[Path] = []
+        for path in paths:
+            before = len(found)
+            found += self._candidates(path, field)
+            if len(found) == before and path.node.is_interface:
+                stuck.append(path)
+        options: list[Option] = []
+        groups = self._below(found, field)
+        if groups is not None and not stuck:
+            return groups
+        if groups is not None:
+            options.append(Option(groups=tuple(groups)))
+        for path in stuck:
+            expanded = self._expand(path, field)
+            if expanded is not None:
+                options.append(Option(groups=tuple(expanded)))
+        if not options:
+            self.unresolved = self.unresolved or self._describe(paths, field)
+            return None
+        return list(options[0].groups) if len(options) == 1 else [Group(tuple(options))]
+
+    def _below(self, found: Sequence[Path], field: Field) -> list[Group] | None:
+        if not found:
+            return None
+        if not field.selections:
+            return self._leaf(found, field)
+        return self.walk(_common_members(_cheapest(found)), field.selections)
+
+    def _leaf(self, found: Sequence[Path], field: Field) -> list[Group] | None:
+        if not found:
+            return None
+        options = [Option(path) for path in _cheapest(found)[:_OPTIONS]]
+        return [Group(tuple(options))]
+
+    def _expand(self, path: Path, field: Field) -> list[Group] | None:
+        """Ask each runtime type instead of the interface: all must be found from this path.
+
+        The runtime type is unknown while planning, so one that cannot be
+        resolved rules the whole candidate out.
+        """
+        groups: list[Group] = []
+        for type_ in sorted(path.members):
+            field_of_type = self._narrowed(field, path.node.type, type_)
+            found = self._field(self._cast(path, type_), field_of_type)
+            if found is None:
+                return None
+            groups += found
+        return groups or self._field([path], TYPENAME)
+
+    def _narrowed(self, field: Field, interface: str, type_: str) -> Field:
+        """The field with selections normalised for what the object type returns."""
+        types = self._graph.types
+        before, after = types[interface].fields.get(field.name), types[type_].fields[field.name]
+        name = named_type(after.type)
+        if not field.selections or before is None or named_type(before.type) == name:
+            return field
+        return replace(field, selections=normalize(self._graph.supergraph, field.selections, name))
+
+    def _candidates(self, path: Path, field: Field) -> list[Path]:
+        """The paths that take a field: from here, and through any entity call."""
+        direct = self._direct(path, field)
+        if direct is not None and not field.selections:
+            return [direct]
+        found = [] if direct is None else [direct]
+        found += self._through_moves(path, field)
+        return found
+
+    def _direct(self, path: Path, field: Field) -> Path | None:
+        node = path.node
+        edge = self._graph.edge(node, field.name)
+        if edge is None or edge.rule.external:
+            if field.name not in self._provided_names(path):
+                return None
+            edge = self._graph.provided_edge(node, field.name)
+        elif edge.rule.requires:
+            return None
+        if edge is None or (node.is_interface and not self._is_sound(path, field.name)):
+            return None
+        return self._take(path, field, edge)
+
+    def _provided_names(self, path: Path) -> Iterable[str]:
+        return path.provided.fields
+
+    def _is_sound(self, path: Path, name: str) -> bool:
+        """Whether every runtime type resolves the field here, so the interface may be asked."""
+        return all(self._resolves(path, type_, name) for type_ in path.node.members)
+
+    def _resolves(self, path: Path, type_: str, name: str) -> bool:
+        edge = self._graph.edge(self._graph.node(type_, path.node.graph), name)
+        if edge is not None and not edge.rule.external and not edge.rule.requires:
+            return True
+        return name in self._graph.provided_on(path.provided, type_).fields
+
+    def _take(self, path: Path, field: Field, edge: Edge) -> Path:
+        step = Select(field.key, field.name, field.arguments, edge)
+        if edge.target is None:
+            return path.leaf(step, 1)
+        provided = self._graph.provided_below(path.provided, field.name, edge.rule.provides)
+        return path.select(step, edge.target, edge.target.members, provided)
+
+    def _through_moves(self, path: Path, field: Field) -> Iterator[Path]:
+        for move in self._graph.moves(path.node):
+            target = move.target
+            edge = self._graph.edge(target, field.name)
+            if edge is None or edge.rule.external or target.graph in path.excluded:
+                continue
+            if target.graph == path.node.graph and not edge.rule.requires:
+                continue
+            if target.is_interface and not self._is_sound_at(target, field.name):
+                continue
+            if _covers(move.key.fields, field):
+                continue
+            jumped = self._jump(path, move, edge.rule.requires)
+            if jumped is not None:
+                yield self._take(jumped, field, edge)
+
+    def _is_sound_at(self, node: Node, name: str) -> bool:
+        return self._is_sound(Path(None, None, node, node.members), name)
+
+    def _jump(self, path: Path, move: Move, requires: tuple[Selection, ...]) -> Path | None:
+        requirement = self._satisfy(path, move, requires)
+        return None if requirement is None else path.jump(Jump(move, requires, requirement))
+
+    def _satisfy(
+        self, path: Path, move: Move, requires: tuple[Selection, ...]
+    ) -> Requirement | None:
+        """How to find a representation from here, independent of what led here."""
+        target = move.target
+        identity = (path.node, path.provided, path.members, move, requires, path.excluded)
+        memo = self._graph.memo
+        if identity in memo:
+            return memo[identity]  # type: ignore[return-value]
+        if identity in self._active:
+            self._cut = min(self._cut, self._active[identity])
+            return None
+        depth = self._active[identity] = len(self._active)
+        cut_before, self._cut = self._cut, _NO_CUT
+        requirement = self._search_requirement(path, target, move, requires)
+        del self._active[identity]
+        if self._cut >= depth:
+            # Nothing outside this search cut it short, so it holds everywhere.
+            memo[identity] = requirement
+            self._cut = _NO_CUT
+        self._cut = min(self._cut, cut_before)
+        return requirement
+
+    def _search_requirement(
+        self, path: Path, target: Node, move: Move, requires: tuple[Selection, ...]
+    ) -> Requirement | None:
+        supergraph = self._graph.supergraph
+        node = path.node
+        unresolved = self.unresolved
+        excluded = path.excluded | {target.graph}
+        for_key = Path(None, None, node, path.members, path.provided, excluded)
+        groups = self.walk([for_key], normalize(supergraph, move.key.fields, node.type))
+        if groups is not None and requires:
+            # The subgraph being re-entered may help to find what its field requires.
+            start = Path(None, None, node, path.members, path.provided)
+            more = self.walk([start], normalize(supergraph, requires, node.type))
+            groups = None if more is None else groups + more
+        self.unresolved = unresolved
+        if groups is None:
+            return None
+        paths, cost = choose(groups)
+        return Requirement(tuple(paths), cost)
+
+    def _cast(self, path: Path, type_: str) -> list[Path]:
+        node = path.node
+        if node.type == type_:
+            return [path] if type_ in path.members else []
+        if node.interface_object:
+            return list(self._narrow(path, type_))
+        if type_ not in path.members or node.info.kind is Kind.OBJECT:
+            return []
+        return [self._as_type(path, type_)]
+
+    def _as_type(self, path: Path, type_: str) -> Path:
+        node = self._graph.node(type_, path.node.graph)
+        return path.cast(node, self._graph.provided_on(path.provided, type_))
+
+    def _narrow(self, path: Path, type_: str) -> Iterator[Path]:
+        """From an ``@interfaceObject`` to a subgraph that knows the object's real type."""
+        for jumped in self._to_real_interface(path):
+            if type_ in jumped.node.members:
+                yield self._as_type(jumped, type_)
+
+    def _to_real_interface(self, path: Path) -> Iterator[Path]:
+        for move in self._graph.moves(path.node):
+            if move.target.is_interface and move.target.graph not in path.excluded:
+                jumped = self._jump(path, move, ())
+                if jumped is not None:
+                    yield jumped
+
+    def _typename(self, path: Path, field: Field) -> Iterator[Path]:
+        step = Select(field.key, field.name, (), None)
+        if path.node.interface_object:
+            for jumped in self._to_real_interface(path):
+                yield jumped.leaf(step, 0)
+        else:
+            yield path.leaf(step, 0)
+
+    def _spend(self, steps: int) -> None:
+        self._budget -= steps
+        if self._budget < 0:
+            raise PlanningBudgetExceeded("The operation is too complex to plan.")
+
+    def _describe(self, paths: Sequence[Path], field: Field) -> str:
+        types = sorted({path.node.type for path in paths})
+        graphs = sorted({path.node.graph for path in paths})
+        return f"{'/'.join(types)}.{field.name} cannot be reached from {', '.join(graphs)}"
+
+
+def _cheapest(paths: Sequence[Path]) -> list[Path]:
+    """The cheapest few paths to each distinct node, cheapest first."""
+    by_tail: dict[object, list[Path]] = {}
+    for path in paths:
+        by_tail.setdefault((path.node, path.provided), []).append(path)
+    kept: list[Path] = []
+    for tail in by_tail.values():
+        least = min(path.cost for path in tail)
+        kept += [path for path in tail if path.cost == least][:_TIES]
+    kept.sort(key=lambda path: path.cost)
+    return kept
+
+
+def _common_members(paths: list[Path]) -> list[Path]:
+    """Restrict a union to the members every subgraph that can serve it knows.
+
+    Which subgraph will answer is open, so a member only one of them knows
+    cannot be relied on.
+    """
+    by_graph = {path.node.graph: path for path in paths}
+    if len(by_graph) < 2 or all(path.node.info.kind is not Kind.UNION for path in paths):
+        return paths
+    common = frozenset.intersection(*(path.node.members for path in by_graph.values()))
+    for path in paths:
+        path.members = path.node.members & common
+    return paths
+
+
+def _covers(key: Sequence[Selection], field: Field) -> bool:
+    """Whether finding the key already means finding the field."""
+    for selection in key:
+        if (
+            isinstance(selection, Field)
+            and selection.name == field.name
+            and selection.arguments == field.arguments
+        ):
+            below = field.selections
+            return all(isinstance(s, Field) and _covers(selection.selections, s) for s in below)
+    return False
