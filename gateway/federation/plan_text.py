@@ -1,0 +1,99 @@
+"""A plan in Apollo's notation: what logs, snapshots and the explorer show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphql import FieldNode, OperationDefinitionNode, parse, print_ast
+
+from gateway.federation.plan import RequireField
+from gateway.federation.plan_tree import path_strings, waves
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from graphql import SelectionSetNode
+
+    from gateway.federation.plan import Entities, Fetch, QueryPlan, RequireSelection
+
+__all__ = ["print_plan"]
+
+
+def print_plan(plan: QueryPlan) -> str:
+    """Return the plan as text, the same for equal plans."""
+    fetches = plan.fetches
+    if fetches and fetches[0].kind == "subscription":
+        primary = _block("Primary:", _fetch(fetches[0]))
+        rest = _tree(fetches[1:])
+        node = _block("Subscription", primary + (_block("Rest:", rest) if rest else []))
+    else:
+        node = _tree(fetches)
+    return "\n".join(_block("QueryPlan", node)) if node else "QueryPlan {}"
+
+
+def _tree(fetches: Sequence[Fetch]) -> list[str]:
+    levels = [[_fetch(fetch) for fetch in level] for level in waves(fetches)]
+    return _group("Sequence", [_group("Parallel", level) for level in levels])
+
+
+def _group(name: str, nodes: Sequence[list[str]]) -> list[str]:
+    if len(nodes) == 1:
+        return nodes[0]
+    return _block(name, [line for node in nodes for line in _ended(node)]) if nodes else []
+
+
+def _ended(node: Sequence[str]) -> list[str]:
+    return [*node[:-1], f"{node[-1]},"]
+
+
+def _block(head: str, lines: Iterable[str]) -> list[str]:
+    return [f"{head} {{".lstrip(), *(f"  {line}" for line in lines), "}"]
+
+
+def _fetch(fetch: Fetch) -> list[str]:
+    head = f'(service: "{fetch.subgraph}")'
+    selection_set = _selection_set(fetch)
+    if not fetch.entities:
+        return _block(f"Fetch{head}", _print(selection_set))
+    if len(fetch.entities) == 1 and len(fetch.entities[0].paths) == 1:
+        (entities,) = fetch.entities
+        body = _question(entities, selection_set)
+        path = ".".join(path_strings(entities.paths[0]))
+        return _block(f'Flatten(path: "{path}")', _ended(_block(f"Fetch{head}", body)))
+    calls = []
+    for entities in fetch.entities:
+        paths = ", ".join(f'"{".".join(path_strings(path))}"' for path in entities.paths)
+        body = _question(entities, selection_set)
+        calls += _ended(_block(f"{entities.alias}(paths: [{paths}])", body))
+    return _block(f"BatchFetch{head}", calls)
+
+
+def _question(entities: Entities, selection_set: SelectionSetNode) -> list[str]:
+    asked = _block("", _requires(entities.requires))
+    for node in selection_set.selections:
+        if isinstance(node, FieldNode) and node.selection_set:
+            key = node.alias.value if node.alias else node.name.value
+            if key == entities.alias:
+                return [*asked[:-1], "} =>", *_print(node.selection_set)]
+    raise ValueError(f"the document of the fetch has no {entities.alias}")
+
+
+def _requires(selections: Sequence[RequireSelection]) -> list[str]:
+    lines: list[str] = []
+    for one in selections:
+        if isinstance(one, RequireField):
+            head = one.name if one.name == one.key else f"{one.key}: {one.name}"
+            lines += _block(head, _requires(one.selections)) if one.selections else [head]
+        else:
+            lines += _block(f"... on {one.on}", _requires(one.selections))
+    return lines
+
+
+def _selection_set(fetch: Fetch) -> SelectionSetNode:
+    (definition,) = parse(fetch.document, no_location=True).definitions
+    assert isinstance(definition, OperationDefinitionNode)
+    return definition.selection_set
+
+
+def _print(selection_set: SelectionSetNode) -> list[str]:
+    return print_ast(selection_set).split("\n")
