@@ -1,0 +1,165 @@
+"""Limits on documents: counted on the parsed text, before validation and before any work.
+
+Fragments count each time they are spread, without being expanded: a document
+cannot make the counting expensive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    parse,
+)
+from prometheus_client import Counter
+
+from shared.logger import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graphql import SelectionSetNode
+
+__all__ = ["LimitExceeded", "Limits", "check_document"]
+
+logger = get_logger(__name__)
+
+_EXCEEDED = Counter(
+    "graphql_limit_exceeded_total",
+    "Documents over a limit, refused or only measured.",
+    ("limit", "enforced"),
+)
+
+
+_WORDS = {
+    "tokens": "tokens",
+    "depth": "levels of depth",
+    "aliases": "aliases",
+    "root_fields": "root fields",
+    "directives": "directives",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most a document may hold.
+
+    With ``enforce`` off, documents over a limit are counted and logged and then
+    served; the number of tokens is always enforced.
+    """
+
+    tokens: int = 5_000
+    depth: int = 20
+    aliases: int = 100
+    root_fields: int = 20
+    directives: int = 50
+    enforce: bool = True
+
+
+class LimitExceeded(Exception):
+    """The document is over a limit; ``code`` says which."""
+
+    def __init__(self, limit: str, most: int) -> None:
+        super().__init__(f"The document is over the limit of {most} {_WORDS[limit]}.")
+        self.code = f"MAX_{limit.upper()}_LIMIT"
+
+
+class _Counts(NamedTuple):
+    """What one selection set holds, its fragments included."""
+
+    depth: int = 0
+    aliases: int = 0
+    directives: int = 0
+    fields: int = 0
+
+
+def check_document(source: str, limits: Limits) -> None:
+    """Return for a document within the limits; raise `LimitExceeded` for another.
+
+    A document that does not parse is left to the parser that reports it.
+    """
+    try:
+        document = parse(source, no_location=True, max_lexical_tokens=limits.tokens)
+        counted = list(_count(document))
+    except RecursionError:
+        raise _exceeded("depth", limits.depth, enforce=True) from None
+    except GraphQLError as error:
+        if "tokens" in error.message and str(limits.tokens) in error.message:
+            raise _exceeded("tokens", limits.tokens, enforce=True) from None
+        return
+    for limit, count in counted:
+        most: int = getattr(limits, limit)
+        if count > most:
+            error_ = _exceeded(limit, most, enforce=limits.enforce)
+            if limits.enforce:
+                raise error_
+
+
+def _exceeded(limit: str, most: int, *, enforce: bool) -> LimitExceeded:
+    _EXCEEDED.labels(limit, str(enforce).lower()).inc()
+    logger.warning("graphql.limit_exceeded", limit=limit, most=most, enforced=enforce)
+    return LimitExceeded(limit, most)
+
+
+def _count(document: DocumentNode) -> Iterator[tuple[str, int]]:
+    """The highest count of any operation, per limit."""
+    counter = _Counter(document)
+    operations = [
+        node for node in document.definitions if isinstance(node, OperationDefinitionNode)
+    ]
+    for operation in operations:
+        counts = counter.count(operation.selection_set)
+        yield "depth", counts.depth
+        yield "aliases", counts.aliases
+        yield "root_fields", counts.fields
+        yield "directives", counts.directives + len(operation.directives or ())
+
+
+class _Counter:
+    """Counts selection sets; each fragment is counted once, however often it is spread."""
+
+    def __init__(self, document: DocumentNode) -> None:
+        self._fragments = {
+            node.name.value: node
+            for node in document.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
+        self._known: dict[str, _Counts] = {}
+
+    def count(self, selection_set: SelectionSetNode | None) -> _Counts:
+        depth = aliases = directives = fields = 0
+        for node in selection_set.selections if selection_set else ():
+            directives += len(node.directives or ())
+            if isinstance(node, FieldNode):
+                inner = self.count(node.selection_set)
+                depth = max(depth, inner.depth + 1)
+                aliases += 1 if node.alias else 0
+                fields += 1
+            elif isinstance(node, InlineFragmentNode):
+                inner = self.count(node.selection_set)
+                depth = max(depth, inner.depth)
+                fields += inner.fields
+            else:
+                assert isinstance(node, FragmentSpreadNode)
+                inner = self._spread(node.name.value)
+                depth = max(depth, inner.depth)
+                fields += inner.fields
+            aliases += inner.aliases
+            directives += inner.directives
+        return _Counts(depth, aliases, directives, fields)
+
+    def _spread(self, name: str) -> _Counts:
+        if name not in self._known:
+            # Counts nothing while it is being counted: validation refuses cycles.
+            self._known[name] = _Counts()
+            fragment = self._fragments.get(name)
+            self._known[name] = self.count(fragment.selection_set) if fragment else _Counts()
+        return self._known[name]
