@@ -123,11 +123,30 @@ class SubgraphSettings(_Section):
 
 
 class WebhookSettings(_Section):
-    """Shared secrets of the payment providers; a provider without one is off."""
+    """Shared secrets of the payment providers; a provider without one is off.
+
+    While a secret is being replaced, give both, separated by a space or a line break.
+    """
 
     stripe_secret: Secret | None = None
     mercadopago_secret: Secret | None = None
-    tolerance_seconds: int = 300
+    tolerance_seconds: int = Field(default=300, ge=1, le=3600)
+
+
+class PaymentSettings(_Section):
+    """The currency that is charged, and how the payment providers' APIs are reached.
+
+    Without its API key a provider's payments have no checkout page; they are
+    settled by its webhooks all the same.
+    """
+
+    currency: Literal["EUR", "USD", "BRL"] = "EUR"
+    return_url: str | None = None
+    stripe_api_key: Secret | None = None
+    stripe_api_url: str = "https://api.stripe.com"
+    mercadopago_access_token: Secret | None = None
+    mercadopago_api_url: str = "https://api.mercadopago.com"
+    timeout_seconds: float = Field(default=10, gt=0, le=60)
 
 
 class PrivacySettings(_Section):
@@ -176,6 +195,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     service_auth: ServiceAuthSettings = ServiceAuthSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    payments: PaymentSettings = PaymentSettings()
     privacy: PrivacySettings = PrivacySettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     graphql: GraphqlSettings = GraphqlSettings()
