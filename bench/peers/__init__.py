@@ -1,0 +1,1 @@
+"""Nexus' gateway against others, over the same subgraphs in the same run."""

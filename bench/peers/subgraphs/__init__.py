@@ -1,0 +1,1 @@
+"""Three ordinary Strawberry subgraphs over data in memory, for every gateway alike."""
