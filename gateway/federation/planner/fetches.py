@@ -98,6 +98,8 @@ class _Place:
     scope: frozenset[str]
     is_entity: bool = False
     """The objects were found by an earlier fetch; this one only adds to them."""
+    is_cast: bool = False
+    """The object's type is known: its ``__typename`` is selected before the condition."""
     below: dict[object, _Place] = field(default_factory=dict)
 
 
@@ -185,7 +187,7 @@ class Fetches:
         known = place.below.get(step.type)
         if known is not None:
             return known
-        _select_typename(place, _TYPENAME)
+        _identify(place)
         types = frozenset((step.type,))
         at = place.at if types == place.types else (*place.at, Gate(types))
         known = place.below[step.type] = _Place(
@@ -197,6 +199,7 @@ class Fetches:
             types,
             place.types,
             place.is_entity,
+            is_cast=True,
         )
         return known
 
@@ -208,8 +211,7 @@ class Fetches:
         return known
 
     def _new_jump(self, place: _Place, step: Jump) -> _Place:
-        if not place.node.interface_object or not place.is_entity:
-            _select_typename(place, _TYPENAME)
+        _identify(place)
         after = [place.work]
         for path in step.requirement.paths:
             end = self._follow(place, path, client=False)
@@ -279,6 +281,16 @@ class Fetches:
             leaf_key = is_key and not inner
             read.append(RequireField(key, selection.name, inner, is_key=leaf_key))
         return tuple(read)
+
+
+def _identify(place: _Place) -> None:
+    """Have the objects say their type, unless they have or cannot.
+
+    An ``@interfaceObject`` only knows the interface's name, which must not
+    replace a real one another fetch has found.
+    """
+    if not place.is_cast and not (place.node.interface_object and place.is_entity):
+        _select_typename(place, _TYPENAME)
 
 
 def _select_typename(place: _Place, key: str) -> None:

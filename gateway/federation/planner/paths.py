@@ -9,7 +9,19 @@ from graphql import ValueNode
 from gateway.federation.operation.selection import Selection
 from gateway.federation.planner.graph import NOTHING_PROVIDED, Edge, Move, Node, Provided
 
-__all__ = ["Cast", "Enter", "Group", "Jump", "Option", "Path", "Requirement", "Select", "Step"]
+__all__ = [
+    "ENTRY_COST",
+    "JUMP_COST",
+    "Cast",
+    "Enter",
+    "Group",
+    "Jump",
+    "Option",
+    "Path",
+    "Requirement",
+    "Select",
+    "Step",
+]
 
 ENTRY_COST = 1000
 JUMP_COST = 1000

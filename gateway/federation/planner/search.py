@@ -14,13 +14,21 @@ from gateway.federation.planner.choose import choose
 from gateway.federation.planner.errors import PlanningBudgetExceeded
 from gateway.federation.planner.graph import Edge, Move, Node, QueryGraph
 from gateway.federation.planner.normalize import TYPENAME, normalize
-from gateway.federation.planner.paths import Group, Jump, Option, Path, Requirement, Select
+from gateway.federation.planner.paths import (
+    JUMP_COST,
+    Group,
+    Jump,
+    Option,
+    Path,
+    Requirement,
+    Select,
+)
 from gateway.federation.supergraph.model import Kind, named_type
 
 __all__ = ["Search"]
 
-_TIES = 3
-"""How many equally cheap ways into one node are kept."""
+_TIES = 4
+"""How many ways into one node are kept, of those with equally many fetches."""
 _NO_CUT = 1_000_000
 _OPTIONS = 8
 """How many candidates are kept for a leaf."""
@@ -281,8 +289,9 @@ def _cheapest(paths: Sequence[Path]) -> list[Path]:
         by_tail.setdefault((path.node, path.provided), []).append(path)
     kept: list[Path] = []
     for tail in by_tail.values():
-        least = min(path.cost for path in tail)
-        kept += [path for path in tail if path.cost == least][:_TIES]
+        tail.sort(key=lambda path: path.cost)
+        close = tail[0].cost + JUMP_COST // 2
+        kept += [path for path in tail if path.cost < close][:_TIES]
     kept.sort(key=lambda path: path.cost)
     return kept
 
