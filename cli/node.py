@@ -26,11 +26,16 @@ def install(folder: Path) -> None:
         mark.write_bytes(lock.read_bytes())
 
 
-def run(script: Path, *arguments: str, stdin: str = "") -> str:
+def run(script: Path, *, stdin: str = "") -> str:
     """What a script of ours printed; its packages are installed first."""
     install(script.parent)
-    command = [str(_node()), str(script), *arguments]
-    ran = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [str(_node()), str(script)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if ran.returncode != 0:
         raise ClickException(f"{script.name} failed: {_last_line(ran.stderr)}")
     return ran.stdout

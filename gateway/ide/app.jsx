@@ -1,0 +1,46 @@
+// GraphiQL against the endpoint that served this page, with subscriptions over graphql-transport-ws.
+import { createGraphiQLFetcher } from '@graphiql/toolkit';
+import { GraphiQL } from 'graphiql';
+import { createRoot } from 'react-dom/client';
+import 'graphiql/style.css';
+
+const assets = new URL('.', import.meta.url);
+const workers = { json: 'json.worker.js', graphql: 'graphql.worker.js' };
+globalThis.MonacoEnvironment = {
+  getWorker: (_, label) => new Worker(new URL(workers[label] ?? 'editor.worker.js', assets)),
+};
+
+const url = new URL(location.pathname, location.href);
+const socket = new URL(url);
+socket.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+const send = createGraphiQLFetcher({ url: url.href, subscriptionUrl: socket.href });
+
+// The token of the last log-in, for tabs whose headers do not name one.
+let token;
+
+function remember(answer) {
+  for (const payload of Object.values(answer?.data ?? {})) {
+    token = payload?.accessToken ?? token;
+  }
+  return answer;
+}
+
+async function fetcher(request, options) {
+  const headers = { ...options?.headers };
+  if (token && !Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) {
+    headers.Authorization = `Bearer ${token}`;
+  }
+  const answer = await send(request, { ...options, headers });
+  return answer?.data ? remember(answer) : answer;
+}
+
+const examples = JSON.parse(document.getElementById('examples').textContent);
+
+createRoot(document.getElementById('graphiql')).render(
+  <GraphiQL
+    fetcher={fetcher}
+    defaultTabs={examples}
+    defaultEditorToolsVisibility="headers"
+    shouldPersistHeaders={false}
+  />,
+);

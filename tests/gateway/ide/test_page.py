@@ -1,0 +1,82 @@
+"""The page that a browser gets at the endpoint, in a real browser, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+from starlette.applications import Starlette
+from starlette.routing import Route, WebSocketRoute
+
+from cli.ide import build
+from gateway.ide import IdePage, asset_route
+from shared.protocols.endpoint import GraphQLEndpoint
+from shared.protocols.http import GraphQLHTTP
+from shared.protocols.websocket import GraphQLWebSocket
+from tests.serving import serving
+from tests.shared.protocols.counting import Counting, name_of
+from tests.support import browser
+
+
+@pytest.fixture(scope="module", autouse=True)
+def assets() -> None:
+    build()
+
+
+@pytest.fixture
+async def address() -> AsyncIterator[str]:
+    service = Counting()
+    endpoint = IdePage(
+        GraphQLEndpoint(
+            http=GraphQLHTTP(service, name_of), websocket=GraphQLWebSocket(service, name_of)
+        )
+    )
+    routes = [Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint), asset_route()]
+    async with serving(Starlette(routes=routes), lifespan="off") as address:
+        yield address
+
+
+async def ask(page: Page, name: str, query: str) -> None:
+    """Replaces the text of the open tab and runs it when the page has understood it."""
+    await page.locator(".graphiql-query-editor .view-lines").click()
+    await page.keyboard.press("Control+A")
+    # The editor adds a closing brace at the end; there, it is a comment.
+    await page.keyboard.insert_text(f"{query} #")
+    await expect(page.get_by_role("tab", name=name)).to_be_visible()
+    await page.keyboard.press("Control+Enter")
+
+
+async def test_a_browser_asks_and_subscribes_without_leaving_the_origin(address: str) -> None:
+    async with browser.page() as page:
+        requested: list[str] = []
+        wrong: list[str] = []
+        page.on("request", lambda request: requested.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "console",
+            lambda message: wrong.append(message.text) if message.type == "error" else None,
+        )
+        await page.goto(f"{address}/graphql")
+        answer = page.locator(".graphiql-response .view-lines")
+        await expect(page.get_by_role("tab", name="Dashboard")).to_be_visible()
+        await expect(page.get_by_role("tab", name="InvoiceUpdated")).to_be_visible()
+
+        await ask(page, "Greet", 'query Greet { hello(name: "browser") }')
+        await expect(answer).to_contain_text("hello browser")
+        await ask(page, "Watch", "subscription Watch { count(to: 3) }")
+        await expect(answer).to_contain_text('"count": 3')
+
+        assert [url for url in requested if not url.startswith((address, "blob:", "data:"))] == []
+        assert wrong == []
+
+
+async def test_only_a_browser_gets_the_page(address: str) -> None:
+    async with httpx.AsyncClient() as client:
+        page = await client.get(f"{address}/graphql", headers={"Accept": "text/html"})
+        query = await client.get(f"{address}/graphql?query={{hello}}", headers={"Accept": "*/*"})
+        posted = await client.post(f"{address}/graphql", json={"query": "{ hello }"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert query.json() == posted.json() == {"data": {"hello": "hello world"}}

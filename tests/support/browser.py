@@ -1,0 +1,43 @@
+"""A headless Chromium on any machine: the system's, or the one inside a locked npm package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import Page, async_playwright
+
+from cli import node
+
+FOLDER = Path(__file__).resolve().parents[1] / "browser"
+
+
+@asynccontextmanager
+async def page() -> AsyncIterator[Page]:
+    """An empty page of a fresh browser."""
+    program, environment = _system_browser() or _packaged_browser()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=program,
+            env={**os.environ, **environment},
+        )
+        try:
+            yield await browser.new_page()
+        finally:
+            await browser.close()
+
+
+def _system_browser() -> tuple[str, dict[str, str]] | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    return (found, {}) if found and sys.platform == "linux" else None
+
+
+def _packaged_browser() -> tuple[str, dict[str, str]]:
+    home = node.run(FOLDER / "unpack.mjs")
+    libraries = {"LD_LIBRARY_PATH": f"{home}/al2023/lib"}
+    return f"{home}/chromium", {**libraries, "FONTCONFIG_PATH": f"{home}/fonts"}
