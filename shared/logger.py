@@ -55,7 +55,9 @@ def configure(settings: TelemetrySettings, *, service: str) -> None:
         _mask,
     ]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         if console
         else structlog.processors.JSONRenderer(serializer=_dumps)
     )

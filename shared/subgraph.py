@@ -8,31 +8,20 @@ gateway's signature.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from graphql import (
-    DocumentNode,
-    ExecutionResult,
-    GraphQLError,
-    GraphQLSyntaxError,
-    OperationType,
-    execute,
-    get_operation_ast,
-    parse,
-    subscribe,
-    validate,
-)
+from graphql import ExecutionResult, OperationType
+from prometheus_client import Counter
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from shared.errors import NexusError, Unauthenticated
+from shared.execution import Executor, PreparedOperation
 from shared.graphql import format_error
 from shared.logger import service_name
 from shared.protocols.endpoint import GraphQLEndpoint
@@ -55,72 +44,55 @@ if TYPE_CHECKING:
 
 __all__ = ["Subgraph", "SubgraphService", "ready", "serve"]
 
+FALLBACKS = Counter(
+    "graphql_execution_fallbacks_total",
+    "Documents that could not be compiled and run on graphql-core.",
+    ("service",),
+)
+
 
 class SubgraphService:
-    """Answers operations on one schema, for a caller who is known."""
+    """Answers operations on one schema, for a caller who is known.
+
+    A document is parsed, validated and compiled when it is first seen.
+    """
 
     def __init__(self, name: str, schema: Schema, make_context: Callable[[Identity], Any]) -> None:
         self._name = name
-        self._schema = schema._schema  # noqa: SLF001 - Strawberry names no other way to it
         self._make_context = make_context
-        self._parsed = lru_cache(maxsize=1000)(self._parse)
+        self._executor = Executor(schema, on_fallback=lambda _: FALLBACKS.labels(name).inc())
 
     async def execute(self, request: GraphQLRequest, context: Identity) -> GraphQLResult:
         """Answer a query or a mutation; a subscription is refused."""
-        parsed = self._parsed(request.query)
-        if isinstance(parsed, GraphQLResult):
-            return parsed
-        operation = get_operation_ast(parsed, request.operation_name)
-        if operation is not None and operation.operation is OperationType.SUBSCRIPTION:
+        prepared = self._executor.prepare(request.query, request.operation_name)
+        if prepared.errors:
+            return _invalid(prepared)
+        kind = prepared.type
+        if kind is OperationType.SUBSCRIPTION:
             return _refused("Subscribe over WebSocket or as an event stream.", "BAD_REQUEST", 400)
-        if operation is not None and request.read_only and _is_mutation(operation.operation):
+        if kind is OperationType.MUTATION and request.read_only:
             return _refused("GET requests may not change anything.", "METHOD_NOT_ALLOWED", 405)
-        with self._working():
-            answer = execute(
-                self._schema,
-                parsed,
-                context_value=self._make_context(context),
-                variable_values=dict(request.variables),
-                operation_name=request.operation_name,
+        with _Named(self._name):
+            return _result(
+                await prepared.execute(
+                    variables=request.variables, context=self._make_context(context)
+                )
             )
-            return _result(answer if isinstance(answer, ExecutionResult) else await answer)
 
     async def subscribe(
         self, request: GraphQLRequest, context: Identity
     ) -> GraphQLResult | AsyncIterator[GraphQLResult]:
         """Open a subscription's stream; answer anything else like `execute`."""
-        parsed = self._parsed(request.query)
-        if isinstance(parsed, GraphQLResult):
-            return parsed
-        operation = get_operation_ast(parsed, request.operation_name)
-        if operation is None or operation.operation is not OperationType.SUBSCRIPTION:
+        prepared = self._executor.prepare(request.query, request.operation_name)
+        if prepared.errors or prepared.type is not OperationType.SUBSCRIPTION:
             return await self.execute(request, context)
-        with self._working():
-            source = subscribe(
-                self._schema,
-                parsed,
-                context_value=self._make_context(context),
-                variable_values=dict(request.variables),
-                operation_name=request.operation_name,
+        with _Named(self._name):
+            stream = await prepared.subscribe(
+                variables=request.variables, context=self._make_context(context)
             )
-            stream: Any = await source if inspect.isawaitable(source) else source
         if isinstance(stream, ExecutionResult):
             return _result(stream)
         return _results(stream)
-
-    def _parse(self, text: str) -> DocumentNode | GraphQLResult:
-        try:
-            document = parse(text, max_tokens=20_000)
-        except GraphQLSyntaxError as error:
-            return GraphQLResult(errors=[_entry(error, "GRAPHQL_PARSE_FAILED")], status=400)
-        errors = validate(self._schema, document, max_errors=20)
-        if errors:
-            entries = [_entry(error, "GRAPHQL_VALIDATION_FAILED") for error in errors]
-            return GraphQLResult(errors=entries, status=400)
-        return document
-
-    def _working(self) -> _Named:
-        return _Named(self._name)
 
 
 class _Named:
@@ -136,16 +108,15 @@ class _Named:
         service_name.reset(self._token)
 
 
-def _is_mutation(operation: OperationType) -> bool:
-    return operation is OperationType.MUTATION
-
-
 def _refused(message: str, code: str, status: int) -> GraphQLResult:
     return GraphQLResult(errors=[error_entry(message, code=code)], status=status)
 
 
-def _entry(error: GraphQLError, code: str) -> dict[str, Any]:
-    return {**error.formatted, "extensions": {"code": code}}
+def _invalid(prepared: PreparedOperation) -> GraphQLResult:
+    parsed = prepared.document is not None
+    code = "GRAPHQL_VALIDATION_FAILED" if parsed else "GRAPHQL_PARSE_FAILED"
+    entries = [{**error.formatted, "extensions": {"code": code}} for error in prepared.errors]
+    return GraphQLResult(errors=entries, status=400)
 
 
 def _result(result: ExecutionResult) -> GraphQLResult:
