@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 __all__ = ["LruCache"]
@@ -13,11 +13,14 @@ V = TypeVar("V")
 
 
 class LruCache(Generic[K, V]):
-    """At most ``entries`` values that weigh at most ``weight`` together."""
+    """At most ``entries`` values that weigh at most ``weight`` together.
 
-    def __init__(self, *, entries: int, weight: int) -> None:
+    Without a limit by weight, each weighs one.
+    """
+
+    def __init__(self, *, entries: int, weight: int | None = None) -> None:
         self._most_entries = entries
-        self._most_weight = weight
+        self._most_weight = entries if weight is None else weight
         self._weight = 0
         self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
@@ -46,9 +49,9 @@ class LruCache(Generic[K, V]):
         if found is not None:
             self._weight -= found[1]
 
-    def latest(self) -> Iterator[K]:
-        """The keys, the most recently used first."""
-        return iter(list(reversed(self._kept)))
+    def latest(self) -> list[tuple[K, V]]:
+        """The keys and values, the most recently used first."""
+        return [(key, value) for key, (value, _) in reversed(self._kept.items())]
 
     def __len__(self) -> int:
         return len(self._kept)

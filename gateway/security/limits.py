@@ -92,6 +92,8 @@ def check_document(source: str, limits: Limits) -> None:
     except RecursionError:
         raise _exceeded("depth", limits.depth, enforce=True) from None
     except GraphQLError as error:
+        if "nested too deeply" in error.message:
+            raise _exceeded("depth", limits.depth, enforce=True) from None
         if "tokens" in error.message and str(limits.tokens) in error.message:
             raise _exceeded("tokens", limits.tokens, enforce=True) from None
         return

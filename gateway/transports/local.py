@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.routing import Router
@@ -16,10 +16,11 @@ from shared.protocols.service import GraphQLRequest, GraphQLResult
 from shared.telemetry import tracer
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
     from starlette.types import Message, Scope
 
     from shared.auth import Identity
-    from shared.subgraph import Subgraph, SubgraphService
+    from shared.protocols.service import GraphQLService
 
 __all__ = ["LocalTransport"]
 
@@ -27,10 +28,15 @@ __all__ = ["LocalTransport"]
 class LocalTransport:
     """Runs fetches on subgraphs of this process."""
 
-    def __init__(self, subgraphs: Iterable[Subgraph], *, timeout_seconds: float = 30.0) -> None:
-        subgraphs = list(subgraphs)
-        self._services = {each.name: each.service for each in subgraphs}
-        self._routers = {each.name: Router(list(each.routes)) for each in subgraphs}
+    def __init__(
+        self,
+        services: Mapping[str, GraphQLService[Identity]],
+        *,
+        routes: Mapping[str, Sequence[BaseRoute]] | None = None,
+        timeout_seconds: float = 30.0,
+    ) -> None:
+        self._services = services
+        self._routers = {name: Router(list(found)) for name, found in (routes or {}).items()}
         self._timeout_seconds = timeout_seconds
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
@@ -71,7 +77,7 @@ class LocalTransport:
     async def close(self) -> None:
         """Nothing is held here: the subgraphs are closed by who made them."""
 
-    def _service(self, subgraph: str) -> SubgraphService:
+    def _service(self, subgraph: str) -> GraphQLService[Identity]:
         service = self._services.get(subgraph)
         if service is None:
             raise SubgraphError(f"There is no subgraph {subgraph}.")

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import pytest
 from starlette.requests import HTTPConnection
 
@@ -21,7 +22,8 @@ from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
 from shared.protocols.service import GraphQLRequest, GraphQLResult
 from shared.protocols.websocket import GraphQLWebSocket
-from tests.gateway.library import SUPERGRAPH, Library, Served, make_library
+from shared.subgraph import SubgraphService
+from tests.gateway.library import SUPERGRAPH, Library, make_library
 from tests.serving import serving
 
 
@@ -51,8 +53,6 @@ class Gateway:
 
 def as_json(result: GraphQLResult) -> dict[str, Any]:
     """The response map as a client decodes it."""
-    import orjson
-
     decoded: dict[str, Any] = orjson.loads(result.encode())
     return decoded
 
@@ -69,10 +69,10 @@ async def transport(request: pytest.FixtureRequest, library: Library) -> AsyncIt
         signing = ServiceTokens(ttl_seconds=60, signer=Signer(private))
         verifying = ServiceTokens(ttl_seconds=60, verifier=Verifier(public))
         endpoints = {}
-        for subgraph in subgraphs:
-            app = served(subgraph, verifying)
+        for name, service in subgraphs.items():
+            app = served(name, service, verifying)
             address = await stack.enter_async_context(serving(app, lifespan="off"))
-            endpoints[subgraph.name] = SubgraphEndpoint(f"{address}/graphql")
+            endpoints[name] = SubgraphEndpoint(f"{address}/graphql")
 
         def headers(context: RequestContext, subgraph: str) -> Mapping[str, str]:
             return {"authorization": f"Bearer {signing.sign(context.identity, subgraph=subgraph)}"}
@@ -82,18 +82,18 @@ async def transport(request: pytest.FixtureRequest, library: Library) -> AsyncIt
         await http.close()
 
 
-def served(subgraph: Served, tokens: ServiceTokens) -> GraphQLEndpoint:
+def served(name: str, service: SubgraphService, tokens: ServiceTokens) -> GraphQLEndpoint:
     async def from_request(connection: HTTPConnection) -> Identity:
         token = connection.headers["authorization"].removeprefix("Bearer ")
-        return tokens.verify(token, subgraph=subgraph.name)
+        return tokens.verify(token, subgraph=name)
 
     async def from_init(_: HTTPConnection, payload: Mapping[str, Any]) -> Identity:
         token = payload["authorization"].removeprefix("Bearer ")
-        return tokens.verify(token, subgraph=subgraph.name)
+        return tokens.verify(token, subgraph=name)
 
     return GraphQLEndpoint(
-        http=GraphQLHTTP(subgraph.service, from_request),
-        websocket=GraphQLWebSocket(subgraph.service, from_init),
+        http=GraphQLHTTP(service, from_request),
+        websocket=GraphQLWebSocket(service, from_init),
     )
 
 

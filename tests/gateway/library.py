@@ -16,7 +16,7 @@ from shared.execution import batched_reference
 from shared.graphql import build_schema
 from shared.subgraph import SubgraphService
 
-__all__ = ["SUPERGRAPH", "Library", "Served", "make_library"]
+__all__ = ["SDL", "SUPERGRAPH", "Library", "make_library"]
 
 SDL = (Path(__file__).parent / "library.graphql").read_text()
 SUPERGRAPH = Supergraph.from_sdl(SDL)
@@ -34,19 +34,11 @@ class Library:
     events: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
     subscribers: int = 0
     opened: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
     calls: int = 0
     started: asyncio.Event = field(default_factory=asyncio.Event)
     release: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass
-class Served:
-    """One subgraph as a transport sees it."""
-
-    name: str
-    service: SubgraphService
-    routes: Sequence[object] = ()
 
 
 @dataclass(frozen=True)
@@ -165,19 +157,20 @@ class BooksSubscription:
                 yield next(book for book in BOOKS if book.isbn == isbn)
         finally:
             library.subscribers -= 1
+            library.closed.set()
 
 
 AUTHORS = build_schema(AuthorsQuery, AuthorsMutation, types=[Author])
 BOOKS_SCHEMA = build_schema(BooksQuery, None, BooksSubscription, types=[Book, BookAuthor])
 
 
-def make_library(library: Library) -> list[Served]:
+def make_library(library: Library) -> dict[str, SubgraphService]:
     """The two subgraphs over one library."""
 
     def context(identity: Identity) -> Context:
         return Context(identity, library)
 
-    return [
-        Served("authors", SubgraphService("authors", AUTHORS, context)),
-        Served("books", SubgraphService("books", BOOKS_SCHEMA, context)),
-    ]
+    return {
+        "authors": SubgraphService("authors", AUTHORS, context),
+        "books": SubgraphService("books", BOOKS_SCHEMA, context),
+    }

@@ -153,5 +153,4 @@ async def test_closing_a_subscription_closes_its_upstream(gateway: Gateway) -> N
     assert gateway.library.subscribers == 1
     await stream.aclose()  # type: ignore[attr-defined]
     async with asyncio.timeout(5):
-        while gateway.library.subscribers:
-            await asyncio.sleep(0)
+        await gateway.library.closed.wait()

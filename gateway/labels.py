@@ -1,0 +1,50 @@
+"""Which side of each progressive ``@override`` a request takes."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+
+from shared.auth import Identity
+
+__all__ = ["OverrideLabels"]
+
+
+class OverrideLabels:
+    """Decides ``percent(N)`` labels by the caller, and the others by those that are switched on.
+
+    A user stays on one side as long as N does not change; a stranger is drawn
+    anew for each request.
+    """
+
+    def __init__(
+        self,
+        labels: Iterable[str],
+        *,
+        switched_on: Iterable[str] = (),
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        on = frozenset(switched_on)
+        names = sorted(labels)
+        self._percents = {name: _percent(name) for name in names}
+        self._fixed = {name: name in on for name in names}
+        self._only_fixed = all(percent is None for percent in self._percents.values())
+        self._draw = draw
+
+    def decide(self, identity: Identity) -> Mapping[str, bool]:
+        """The outcome of each label, in an order that never changes."""
+        if self._only_fixed:
+            return self._fixed
+        user = identity.user_id
+        place = zlib.crc32(user.encode()) / 2**32 if user else self._draw()
+        return {
+            name: self._fixed[name] if percent is None else place * 100 < percent
+            for name, percent in self._percents.items()
+        }
+
+
+def _percent(label: str) -> float | None:
+    if label.startswith("percent(") and label.endswith(")"):
+        return float(label[len("percent(") : -1])
+    return None

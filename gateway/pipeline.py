@@ -1,0 +1,247 @@
+"""From a client's operation to its answer, whatever brought it here.
+
+source → limits → parse → validate → variables → introspection policy → plan →
+execute.  Every step before the last is a look-up for a document seen before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import orjson
+
+from gateway.federation.execution import Response
+from gateway.federation.operation.prepare import InvalidRequest
+from gateway.federation.planner import PlanningError
+from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
+from gateway.labels import OverrideLabels
+from gateway.security.limits import LimitExceeded
+from shared.deadline import deadline
+from shared.errors import NexusError
+from shared.protocols.lifetime import closing
+from shared.protocols.problems import internal_entry, refusal, request_error
+from shared.protocols.service import GraphQLRequest, GraphQLResult
+
+if TYPE_CHECKING:
+    from gateway.context import RequestContext
+    from gateway.federation.execution import ExecutablePlan
+    from gateway.runtime import Planned, Runtime
+
+__all__ = ["Pipeline"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """An operation that is ready to run."""
+
+    planned: Planned
+    variables: Mapping[str, Any]
+    kind: str
+
+
+class Pipeline:
+    """A `GraphQLService` over the current `Runtime`, which may be swapped at any time."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        introspection: bool = False,
+        timeout_seconds: float = 30.0,
+        switched_on_labels: Sequence[str] = (),
+    ) -> None:
+        self._introspection = introspection
+        self._timeout_seconds = timeout_seconds
+        self._switched_on_labels = tuple(switched_on_labels)
+        self._background: set[asyncio.Task[Any]] = set()
+        self._set(runtime)
+
+    @property
+    def runtime(self) -> Runtime:
+        """What new operations run on."""
+        return self._runtime
+
+    def swap(self, runtime: Runtime) -> None:
+        """Run new operations on ``runtime``; those under way end on the one they began with."""
+        self._keep(self._runtime.retire())
+        self._set(runtime)
+
+    async def close(self) -> None:
+        """Wait for what is under way, then close every connection."""
+        await asyncio.gather(*self._background, self._runtime.retire())
+
+    def _keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task that the loop cannot lose."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    def _set(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._labels = OverrideLabels(
+            runtime.supergraph.labels, switched_on=self._switched_on_labels
+        )
+
+    async def execute(self, request: GraphQLRequest, context: RequestContext) -> GraphQLResult:
+        """Answer a query or a mutation."""
+        runtime = self._runtime
+        with runtime.use():
+            work = await self._prepare(runtime, request, context)
+            if isinstance(work, GraphQLResult):
+                return work
+            if work.kind == "subscription":
+                return request_error(
+                    "A subscription needs a stream: accept text/event-stream or multipart/mixed,"
+                    " or use a WebSocket.",
+                    code="SUBSCRIPTION_NEEDS_STREAM",
+                )
+            if work.kind == "query":
+                return await self._run(runtime, work, context)
+            if request.read_only:
+                return request_error("A mutation needs POST.", code="MUTATION_OVER_GET", status=405)
+            return await self._run_to_its_end(runtime, work, context)
+
+    async def subscribe(
+        self, request: GraphQLRequest, context: RequestContext
+    ) -> GraphQLResult | AsyncIterator[GraphQLResult]:
+        """Open a subscription's stream; answer anything else like `execute`."""
+        runtime = self._runtime
+        work = await self._prepare(runtime, request, context)
+        if isinstance(work, GraphQLResult):
+            return work
+        if work.kind != "subscription":
+            return await self.execute(request, context)
+        return self._stream(runtime, work, context)
+
+    async def _prepare(
+        self, runtime: Runtime, request: GraphQLRequest, context: RequestContext
+    ) -> _Work | GraphQLResult:
+        try:
+            document = await runtime.prepare(request.query, request.operation_name)
+            operation = document.operation
+            context.operation_name = operation.name
+            variables = operation.coerce(request.variables)
+            labels = self._labels.decide(context.identity)
+            planned = await runtime.plan(document, variables, labels)
+        except InvalidRequest as invalid:
+            errors = [_located(error.formatted, invalid.code) for error in invalid.errors]
+            return GraphQLResult(errors=errors, status=400)
+        except LimitExceeded as error:
+            return request_error(str(error), code=error.code)
+        except PlanningError as error:
+            entry = {"message": str(error), "extensions": {"code": error.code}}
+            return GraphQLResult(data=None, errors=[entry])
+        except NexusError as error:
+            return refusal(error)
+        if planned.introspects and not self._introspection:
+            return request_error("Introspection is off.", code="INTROSPECTION_DISABLED")
+        return _Work(planned, variables, operation.kind)
+
+    async def _run(self, runtime: Runtime, work: _Work, context: RequestContext) -> GraphQLResult:
+        executable = work.planned.executable
+        with _deadline(self._timeout_seconds):
+            try:
+                if executable.passthrough and runtime.execute_undecoded is not None:
+                    response = await _pass_through(
+                        runtime.execute_undecoded, executable, work.variables, context
+                    )
+                else:
+                    response = await executable.run(runtime.transport, work.variables, context)
+            except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
+                return GraphQLResult(data=None, errors=[internal_entry(error)])
+        return _result(response)
+
+    async def _run_to_its_end(
+        self, runtime: Runtime, work: _Work, context: RequestContext
+    ) -> GraphQLResult:
+        """Like `_run`, also when the client hangs up: half a mutation helps nobody."""
+
+        async def run() -> GraphQLResult:
+            with runtime.use():
+                return await self._run(runtime, work, context)
+
+        return await asyncio.shield(self._keep(run()))
+
+    async def _stream(
+        self, runtime: Runtime, work: _Work, context: RequestContext
+    ) -> AsyncIterator[GraphQLResult]:
+        with runtime.use():
+            executable = work.planned.executable
+            responses = executable.subscribe(runtime.transport, work.variables, context)
+            try:
+                async for response in responses:
+                    yield _result(response)
+            finally:
+                await closing(responses)
+
+
+def _result(response: Response) -> GraphQLResult:
+    return GraphQLResult(response.data, response.errors, response.extensions)
+
+
+def _located(error: Mapping[str, Any], code: str) -> dict[str, Any]:
+    return {**error, "extensions": {**error.get("extensions", {}), "code": code}}
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """Set the deadline of the work inside, unless the edge has set an earlier one."""
+    end = time.monotonic() + seconds
+    earlier = deadline.get()
+    token = deadline.set(end if earlier is None else min(end, earlier))
+    try:
+        yield
+    finally:
+        deadline.reset(token)
+
+
+class _Answered:
+    """A transport that gives the one answer that is there already."""
+
+    def __init__(self, answer: SubgraphResponse | SubgraphError) -> None:
+        self._answer = answer
+
+    async def execute(self, _: SubgraphRequest) -> SubgraphResponse:
+        if isinstance(self._answer, SubgraphError):
+            raise self._answer
+        return self._answer
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        raise NotImplementedError
+
+
+async def _pass_through(
+    execute_undecoded: Callable[[SubgraphRequest], Awaitable[SubgraphResponse]],
+    executable: ExecutablePlan,
+    variables: Mapping[str, Any],
+    context: RequestContext,
+) -> Response:
+    """The only fetch's ``data`` as the JSON that came; anything unusual goes through the engine."""
+    (fetch,) = executable.plan.fetches
+    given = {name: variables[key] for name, key in fetch.variables if key in variables}
+    answer: SubgraphResponse | SubgraphError
+    try:
+        answer = await execute_undecoded(SubgraphRequest(fetch, given, context))
+    except SubgraphError as error:
+        answer = error
+    else:
+        data: Any = answer.data
+        if type(data) is orjson.Fragment:
+            return Response(cast("Mapping[str, Any]", data))
+    return await executable.run(_Answered(answer), variables, context)

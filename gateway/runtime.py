@@ -1,0 +1,218 @@
+"""Everything that is derived from one supergraph, replaced as a whole when it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from gateway.cache import LruCache
+from gateway.federation.execution import ExecutablePlan, compile_plan
+from gateway.federation.operation.prepare import (
+    InvalidRequest,
+    PreparedOperation,
+    parse_and_validate,
+    prepare,
+)
+from gateway.federation.operation.selection import Field
+from gateway.federation.planner import PlanningError, plan
+from gateway.federation.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport
+from gateway.security.limits import LimitExceeded, Limits, check_document
+from shared.telemetry import tracer
+
+if TYPE_CHECKING:
+    from gateway.federation.operation.selection import Operation
+    from gateway.federation.supergraph import Supergraph
+
+__all__ = ["Document", "Planned", "Runtime", "Transport"]
+
+T = TypeVar("T")
+Undecoded = Callable[[SubgraphRequest], Awaitable[SubgraphResponse]]
+
+_LONG = 2_000
+"""Documents of more characters are parsed and validated off the loop."""
+_PREPARED = 2_000
+_PREPARED_WEIGHT = 20_000_000
+_PLANS = 2_000
+
+
+class Transport(SubgraphTransport, Protocol):
+    """A transport that a runtime owns."""
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """One operation of a text that clients send; compared by identity."""
+
+    operation: PreparedOperation
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan that is ready to run, and whether it answers about the schema itself."""
+
+    executable: ExecutablePlan
+    introspects: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a document is not served: kept, so that asking again is cheap."""
+
+    error: InvalidRequest | LimitExceeded | PlanningError
+
+
+class Runtime:
+    """One supergraph, its transport, and what was made of the documents seen so far.
+
+    A known document costs two look-ups.  An unknown one is parsed, validated and
+    planned once, however many ask for it at the same time, and planning never
+    holds up the loop.
+    """
+
+    def __init__(
+        self,
+        supergraph: Supergraph,
+        transport: Transport,
+        *,
+        limits: Limits | None = None,
+        hide_suggestions: bool = True,
+    ) -> None:
+        self.supergraph = supergraph
+        self.transport = transport
+        self.execute_undecoded: Undecoded | None = getattr(transport, "execute_undecoded", None)
+        self._limits = limits or Limits()
+        self._hide_suggestions = hide_suggestions
+        self._prepared: LruCache[tuple[str, str | None], Document | _Failure] = LruCache(
+            entries=_PREPARED, weight=_PREPARED_WEIGHT
+        )
+        self._plans: LruCache[tuple[Any, ...], Planned | _Failure] = LruCache(entries=_PLANS)
+        self._by_operation: LruCache[tuple[Any, ...], Planned] = LruCache(entries=_PLANS)
+        self._making: dict[tuple[Any, ...], asyncio.Future[Any]] = {}
+        # The planner keeps what it learns of a supergraph without locks: one thread.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="planner")
+        self._users = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def prepare(self, source: str, operation_name: str | None) -> Document:
+        """The operation of a text; raises `InvalidRequest` or `LimitExceeded`."""
+        key = (source, operation_name)
+        found = self._prepared.get(key)
+        if found is None:
+            if len(source) <= _LONG:
+                found = self._prepare(source, operation_name)
+            else:
+                found = await self._once(key, self._prepare, source, operation_name)
+            self._prepared.put(key, found, weight=10 * len(source) + 1_000)
+        if isinstance(found, _Failure):
+            raise found.error
+        return found
+
+    def _prepare(self, source: str, operation_name: str | None) -> Document | _Failure:
+        schema = self.supergraph.api_schema
+        try:
+            check_document(source, self._limits)
+            document = parse_and_validate(
+                schema,
+                source,
+                max_tokens=self._limits.tokens,
+                hide_suggestions=self._hide_suggestions,
+            )
+            return Document(prepare(schema, document, operation_name))
+        except (InvalidRequest, LimitExceeded) as error:
+            return _Failure(error)
+
+    async def plan(
+        self, document: Document, coerced: Mapping[str, Any], labels: Mapping[str, bool]
+    ) -> Planned:
+        """The plan under these variables; raises `InvalidRequest` or `PlanningError`."""
+        key = (document, document.operation.condition_key(coerced), *labels.values())
+        found = self._plans.get(key)
+        if found is None:
+            found = await self._once(key, self._plan, document.operation, coerced, labels)
+            self._plans.put(key, found)
+        if isinstance(found, _Failure):
+            raise found.error
+        return found
+
+    def _plan(
+        self,
+        prepared: PreparedOperation,
+        coerced: Mapping[str, Any],
+        labels: Mapping[str, bool],
+    ) -> Planned | _Failure:
+        try:
+            operation = prepared.fold(coerced)
+            key = (_identity(operation), *labels.values())
+            known = self._by_operation.get(key)
+            if known is not None:
+                return known
+            with tracer.start_as_current_span("plan"):
+                made = plan(self.supergraph, operation, labels=labels)
+                executable = compile_plan(self.supergraph, operation, made)
+        except (InvalidRequest, PlanningError) as error:
+            return _Failure(error)
+        planned = Planned(executable, _introspects(operation))
+        self._by_operation.put(key, planned)
+        return planned
+
+    def documents(self) -> list[tuple[str, str | None]]:
+        """The texts (and operation names) that are served, the latest first."""
+        return [key for key, found in self._prepared.latest() if isinstance(found, Document)]
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """Keep the transport open inside the block, also if the runtime is retired meanwhile."""
+        self._users += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._idle.set()
+
+    async def retire(self) -> None:
+        """Close the transport as soon as nobody uses this runtime any more."""
+        await self._idle.wait()
+        self._thread.shutdown(wait=False)
+        await self.transport.close()
+
+    async def _once(self, key: tuple[Any, ...], work: Callable[..., T], *arguments: Any) -> T:
+        """What ``work`` gives, done once for all that ask meanwhile, and off the loop."""
+        future = self._making.get(key)
+        if future is None:
+            loop = asyncio.get_running_loop()
+            call = partial(contextvars.copy_context().run, work, *arguments)
+            future = self._making[key] = loop.run_in_executor(self._thread, call)
+            future.add_done_callback(lambda _: self._making.pop(key, None))
+        # One who stops waiting must not take it from the others.
+        result: T = await asyncio.shield(future)
+        return result
+
+
+def _introspects(operation: Operation) -> bool:
+    return any(
+        isinstance(selection, Field) and selection.name in ("__schema", "__type")
+        for selection in operation.selections
+    )
+
+
+def _identity(operation: Operation) -> tuple[Any, ...]:
+    """What makes two texts the same operation."""
+    return (
+        operation.kind,
+        operation.root_type,
+        tuple(operation.variables.items()),
+        operation.selections,
+    )
