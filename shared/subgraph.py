@@ -131,6 +131,10 @@ async def _results(stream: Any) -> AsyncIterator[GraphQLResult]:
         await stream.aclose()
 
 
+async def _nothing() -> None:
+    """A subgraph that holds nothing has nothing to give up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subgraph:
     """One domain, ready to serve.
@@ -144,9 +148,9 @@ class Subgraph:
     name: str
     schema: Schema
     make_context: Callable[[Identity], Any]
-    worker: Worker
-    checks: Mapping[str, Callable[[], Awaitable[None]]]
-    close: Callable[[], Awaitable[None]]
+    worker: Worker | None = None
+    checks: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    close: Callable[[], Awaitable[None]] = _nothing
     routes: Sequence[BaseRoute] = ()
     service: SubgraphService = field(init=False)
 

@@ -140,6 +140,7 @@ async def _run_workers(stack: AsyncExitStack, settings: Settings) -> None:
     for name in SUBGRAPHS:
         subgraph: Subgraph = import_module(f"subgraphs.{name}.app").create(settings, redis)
         stack.push_async_callback(subgraph.close)
+        assert subgraph.worker is not None
         stack.push_async_callback(_finished, asyncio.create_task(subgraph.worker.run(stop)))
 
     async def request_stop() -> None:
