@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from shared.errors import BadUserInput
 
-__all__ = ["one_line"]
+__all__ = ["email_address", "one_line"]
+
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
 
 # Control, format (such as the marks that reverse a line), surrogate, private, line, paragraph.
 _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
@@ -26,3 +29,11 @@ def one_line(value: str, *, field: str, most: int, least: int = 1) -> str:
     if any(unicodedata.category(each) in _REFUSED and each not in _JOINERS for each in text):
         raise BadUserInput("This contains characters that cannot be shown.", field=field)
     return text
+
+
+def email_address(value: str, *, field: str = "email") -> str:
+    """The address in lower case; raises `BadUserInput`."""
+    email = one_line(value, field=field, most=254).lower()
+    if not _EMAIL.fullmatch(email):
+        raise BadUserInput("This is not an e-mail address.", field=field)
+    return email
