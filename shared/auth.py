@@ -55,12 +55,15 @@ class Identity:
 
     ``memberships`` maps the ids of the caller's organizations to the caller's
     role in each.  ``service`` is set when the gateway calls on its own behalf.
+    ``user_agent`` is what the client calls itself: shown in lists of sessions,
+    never a reason to allow or refuse.
     """
 
     user_id: str | None = None
     session_id: str | None = None
     memberships: Mapping[str, Role] = field(default_factory=dict)
     service: str | None = None
+    user_agent: str | None = None
 
 
 ANONYMOUS = Identity()
@@ -212,7 +215,14 @@ class ServiceTokens:
         if self._signer is None:
             raise ConfigurationError("NEXUS_SERVICE_AUTH__SIGNING_KEY is not set")
         memberships = tuple(sorted(identity.memberships.items()))
-        key = (subgraph, identity.user_id, identity.session_id, memberships, identity.service)
+        key = (
+            subgraph,
+            identity.user_id,
+            identity.session_id,
+            memberships,
+            identity.service,
+            identity.user_agent,
+        )
         now = time.time()
         kept = self._signed.get(key)
         if kept is not None and kept[1] > now:
@@ -227,6 +237,7 @@ class ServiceTokens:
                 "sid": identity.session_id,
                 "org": dict(memberships),
                 "svc": identity.service,
+                "ua": identity.user_agent,
             }
         )
         self._signed[key] = (token, now + self._ttl / 2)
@@ -240,4 +251,6 @@ class ServiceTokens:
             raise ConfigurationError("NEXUS_SERVICE_AUTH__VERIFICATION_KEYS is not set")
         claims = self._verifier.verify(token, issuer=self._ISSUER, audience=subgraph)
         memberships = {org: Role(role) for org, role in claims.get("org", {}).items()}
-        return Identity(claims.get("sub"), claims.get("sid"), memberships, claims.get("svc"))
+        return Identity(
+            claims.get("sub"), claims.get("sid"), memberships, claims.get("svc"), claims.get("ua")
+        )
