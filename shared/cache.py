@@ -5,16 +5,23 @@ Every key written here carries a time to live.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as NotConnected
+from redis.exceptions import TimeoutError as NotInTime
+
+from shared.errors import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shared.config import RedisSettings
 
-__all__ = ["Redis", "connect"]
+__all__ = ["Redis", "answering", "connect"]
 
 
 def connect(settings: RedisSettings) -> Redis:
@@ -30,3 +37,12 @@ def connect(settings: RedisSettings) -> Redis:
         protocol=3,
     )
     return Redis(connection_pool=pool)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turns "Redis does not answer" inside the block into `Unavailable`, and leaves bugs alone."""
+    try:
+        yield
+    except (NotConnected, NotInTime, OSError) as error:
+        raise Unavailable from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.auth import AccessTokens, Signer, Verifier
@@ -9,8 +11,11 @@ from shared.config import required
 from shared.db import Database
 from shared.events import EventBus
 from shared.graphql import Context
+from shared.sealing import Sealer
 from shared.subgraph import Subgraph
 from shared.worker import Worker
+from subgraphs.users import tasks
+from subgraphs.users.deletion import Receipts
 from subgraphs.users.passwords import Passwords
 from subgraphs.users.schema import Resources, schema
 from subgraphs.users.sessions import Sessions
@@ -31,13 +36,11 @@ def create(settings: Settings, redis: Redis) -> Subgraph:
         name="users",
     )
     signer = Signer(required(settings.auth.signing_key, "AUTH__SIGNING_KEY", "signs access tokens"))
+    secret = settings.secret_key.get_secret_value()
+    sessions = Sessions(redis, secret=secret, ttl_seconds=settings.auth.refresh_ttl_seconds)
     resources = Resources(
         database=database,
-        sessions=Sessions(
-            redis,
-            secret=settings.secret_key.get_secret_value(),
-            ttl_seconds=settings.auth.refresh_ttl_seconds,
-        ),
+        sessions=sessions,
         passwords=Passwords(),
         tokens=AccessTokens(
             issuer=settings.auth.issuer,
@@ -45,6 +48,10 @@ def create(settings: Settings, redis: Redis) -> Subgraph:
             signer=signer,
             verifier=Verifier(signer.public_pem),
         ),
+        emails=Sealer(secret, purpose="users.email"),
+        receipts=Receipts(secret),
+        deletion_grace=timedelta(seconds=settings.privacy.deletion_grace_seconds),
+        clock=time.time,
     )
 
     def make_context(identity: Identity) -> Context[Resources]:
@@ -58,7 +65,13 @@ def create(settings: Settings, redis: Redis) -> Subgraph:
         name="users",
         schema=schema,
         make_context=make_context,
-        worker=Worker(database, EventBus(redis)),
+        worker=Worker(
+            database,
+            EventBus(redis),
+            consumers=tasks.consumers(sessions),
+            jobs=tasks.jobs(database, sessions),
+            schedules=tasks.schedules(database, sessions),
+        ),
         checks={"postgres": database.ping},
         close=close,
     )
