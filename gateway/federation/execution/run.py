@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +20,13 @@ from gateway.federation.execution.merge import rename_keys
 from gateway.federation.transport import SubgraphError, SubgraphRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from gateway.federation.execution.merge import Merger, Plot
     from gateway.federation.execution.positions import ResponsePath
     from gateway.federation.execution.representations import Batch, EntityBuilder
     from gateway.federation.plan import Fetch, KeyRenamer
     from gateway.federation.transport import SubgraphResponse, SubgraphTransport
-
-    Observer = Callable[["FetchReport"], None]
 
 __all__ = ["Call", "FetchReport", "Observer", "Run", "Step"]
 
@@ -48,6 +47,9 @@ class FetchReport:
     representations: int
     sent: bool
     errors: Sequence[Error]
+
+
+Observer = Callable[[FetchReport], None]
 
 
 @dataclass(frozen=True, slots=True)

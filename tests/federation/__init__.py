@@ -1,0 +1,1 @@
+"""Tests of the engine, among them the federation conformance suites."""
