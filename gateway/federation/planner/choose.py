@@ -31,54 +31,131 @@ _ROUNDS = 3
 
 def choose(groups: Sequence[Group]) -> tuple[list[Path], int]:
     """The chosen leaf paths in the order of the groups, and their weight together."""
-    atoms = _Atoms()
-    fixed = _Selection(atoms)
-    chosen = _pick(groups, fixed)
-    for _ in range(_ROUNDS):
-        if not _improve(groups, chosen, fixed):
-            break
-    paths = [path for index in range(len(groups)) for path in chosen[index]]
-    return paths, fixed.weight
+    best = _Choice(groups, _Atoms())
+    best.pick(range(len(groups)))
+    if any(len(group.options) > 1 for group in groups):
+        for _ in range(_ROUNDS):
+            if not (best.improve() | best.eliminate()):
+                break
+    return [path for paths in best.chosen for path in paths], best.weight
 
 
-def _pick(groups: Sequence[Group], selection: _Selection) -> dict[int, list[Path]]:
-    """Greedily: groups with the least freedom first, each by its marginal weight."""
-    order = sorted(range(len(groups)), key=lambda index: len(groups[index].options))
-    chosen: dict[int, list[Path]] = {}
-    for index in order:
-        chosen[index] = _best(groups[index], selection)
-        selection.add(chosen[index])
-    return chosen
+class _Choice:
+    """One option for each group, and the atoms of all of them together."""
 
+    def __init__(
+        self, groups: Sequence[Group], atoms: _Atoms, uses: dict[int, int] | None = None
+    ) -> None:
+        self.weight = 0
+        self.chosen: list[list[Path]] = [[] for _ in groups]
+        self._groups = groups
+        self._atoms = atoms
+        self._uses: dict[int, int] = uses if uses is not None else {}
+        self._without: int | None = None
 
-def _best(group: Group, selection: _Selection) -> list[Path]:
-    if len(group.options) == 1:
-        return _paths(group.options[0], selection)
-    candidates = [_paths(option, selection) for option in group.options]
-    return min(candidates, key=selection.marginal)
+    def pick(self, indexes: Iterable[int]) -> bool:
+        """Greedily: groups with the least freedom first, each by its marginal weight."""
+        for index in sorted(indexes, key=lambda index: len(self._groups[index].options)):
+            best = self._best(self._groups[index])
+            if best is None:
+                return False
+            self._add(index, best)
+        return True
 
+    def improve(self) -> bool:
+        """Reconsider each choice in the light of all the others."""
+        improved = False
+        for index, group in enumerate(self._groups):
+            if len(group.options) > 1:
+                before, weight = self.chosen[index], self.weight
+                self._remove(index)
+                best = self._best(group)
+                self._add(index, before if best is None else best)
+                if self.weight < weight:
+                    improved = True
+                elif self.weight > weight:
+                    self._remove(index)
+                    self._add(index, before)
+        return improved
 
-def _paths(option: Option, selection: _Selection) -> list[Path]:
-    if option.path is not None:
+    def eliminate(self) -> bool:
+        """Do without a fetch altogether where that weighs less."""
+        improved = False
+        for atom in sorted(self._uses):
+            if self._uses[atom] and self._atoms.weights[atom] >= ENTRY_COST:
+                improved |= self._do_without(atom)
+        return improved
+
+    def _do_without(self, atom: int) -> bool:
+        affected = [
+            index
+            for index, paths in enumerate(self.chosen)
+            if any(atom in self._atoms.of(path)[1] for path in paths)
+        ]
+        if any(len(self._groups[index].options) < 2 for index in affected):
+            return False
+        weight, before = self.weight, [self.chosen[index] for index in affected]
+        for index in affected:
+            self._remove(index)
+        self._without = atom
+        complete = self.pick(affected)
+        self._without = None
+        if complete and self.weight < weight:
+            return True
+        for index, paths in zip(affected, before, strict=True):
+            self._remove(index)
+            self._add(index, paths)
+        return False
+
+    def _best(self, group: Group) -> list[Path] | None:
+        """The paths that add least, the first among equals."""
+        if len(group.options) == 1 and self._without is None:
+            return self._paths(group.options[0])
+        found: list[Path] | None = None
+        least = 0
+        for option in group.options:
+            paths = self._paths(option)
+            if paths is not None:
+                added = self._marginal(paths)
+                if found is None or added < least:
+                    found, least = paths, added
+        return found
+
+    def _paths(self, option: Option) -> list[Path] | None:
+        if option.path is None:
+            inner = _Choice(option.groups, self._atoms, dict(self._uses))
+            inner._without = self._without
+            if not inner.pick(range(len(option.groups))):
+                return None
+            return [path for paths in inner.chosen for path in paths]
+        if self._without is not None and self._without in self._atoms.of(option.path)[1]:
+            return None
         return [option.path]
-    scratch = selection.copy()
-    chosen = _pick(option.groups, scratch)
-    return [path for index in range(len(option.groups)) for path in chosen[index]]
 
+    def _add(self, index: int, paths: list[Path]) -> None:
+        self.chosen[index] = paths
+        uses, weights = self._uses, self._atoms.weights
+        for path in paths:
+            for atom in self._atoms.of(path)[1]:
+                count = uses.get(atom, 0)
+                if not count:
+                    self.weight += weights[atom]
+                uses[atom] = count + 1
 
-def _improve(groups: Sequence[Group], chosen: dict[int, list[Path]], selection: _Selection) -> bool:
-    """Reconsider each choice in the light of all the others."""
-    improved = False
-    for index, group in enumerate(groups):
-        if len(group.options) < 2:
-            continue
-        selection.remove(chosen[index])
-        best = _best(group, selection)
-        if selection.marginal(best) < selection.marginal(chosen[index]):
-            chosen[index] = best
-            improved = True
-        selection.add(chosen[index])
-    return improved
+    def _remove(self, index: int) -> None:
+        uses, weights = self._uses, self._atoms.weights
+        for path in self.chosen[index]:
+            for atom in self._atoms.of(path)[1]:
+                uses[atom] -= 1
+                if not uses[atom]:
+                    self.weight -= weights[atom]
+        self.chosen[index] = []
+
+    def _marginal(self, paths: Iterable[Path]) -> int:
+        """What the paths would add to the weight."""
+        uses, weights = self._uses, self._atoms.weights
+        new = {atom for path in paths for atom in self._atoms.of(path)[1] if not uses.get(atom)}
+        return sum(weights[atom] for atom in new)
 
 
 @dataclass(slots=True)
@@ -141,40 +218,3 @@ def _weight(step: Step, level: int) -> int:
             return 0
         case Jump():
             return JUMP_COST + _DEPTH_COST * level
-
-
-class _Selection:
-    """The atoms chosen so far, each with the number of paths that use it."""
-
-    __slots__ = ("_atoms", "_uses", "weight")
-
-    def __init__(self, atoms: _Atoms, uses: dict[int, int] | None = None, weight: int = 0) -> None:
-        self._atoms = atoms
-        self._uses = uses if uses is not None else {}
-        self.weight = weight
-
-    def copy(self) -> _Selection:
-        return _Selection(self._atoms, dict(self._uses), self.weight)
-
-    def add(self, paths: Iterable[Path]) -> None:
-        uses, weights = self._uses, self._atoms.weights
-        for path in paths:
-            for atom in self._atoms.of(path)[1]:
-                count = uses.get(atom, 0)
-                if not count:
-                    self.weight += weights[atom]
-                uses[atom] = count + 1
-
-    def remove(self, paths: Iterable[Path]) -> None:
-        uses, weights = self._uses, self._atoms.weights
-        for path in paths:
-            for atom in self._atoms.of(path)[1]:
-                uses[atom] -= 1
-                if not uses[atom]:
-                    self.weight -= weights[atom]
-
-    def marginal(self, paths: Iterable[Path]) -> int:
-        """What the paths would add to the weight."""
-        uses, weights = self._uses, self._atoms.weights
-        new = {atom for path in paths for atom in self._atoms.of(path)[1] if not uses.get(atom)}
-        return sum(weights[atom] for atom in new)

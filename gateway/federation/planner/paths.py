@@ -90,30 +90,66 @@ class Path:
     provided: Provided = NOTHING_PROVIDED
     excluded: frozenset[str] = frozenset()
     cost: int = 0
+    depth: int = 0
+    """How many composite fields were taken."""
+    origin: int = 0
+    """The depth at which the current subgraph was entered."""
 
     def enter(self, node: Node) -> Path:
         """Start in the subgraph of a root node."""
         return Path(self, Enter(node), node, node.members, cost=self.cost + ENTRY_COST)
 
-    def select(
-        self, step: Select, target: Node, members: frozenset[str], provided: Provided
-    ) -> Path:
+    def select(self, step: Select, target: Node, provided: Provided) -> Path:
         """Take a composite field."""
-        return Path(self, step, target, members, provided, cost=self.cost + 1)
+        return Path(
+            self,
+            step,
+            target,
+            target.members,
+            provided,
+            cost=self.cost + 1,
+            depth=self.depth + 1,
+            origin=self.origin,
+        )
 
     def leaf(self, step: Select, cost: int) -> Path:
         """Take a leaf field."""
-        return Path(self, step, self.node, self.members, cost=self.cost + cost)
+        return Path(
+            self,
+            step,
+            self.node,
+            self.members,
+            cost=self.cost + cost,
+            depth=self.depth,
+            origin=self.origin,
+        )
 
     def cast(self, node: Node, provided: Provided) -> Path:
         """Go on only with objects of a node's type."""
-        return Path(self, Cast(node.type), node, node.members, provided, self.excluded, self.cost)
+        return Path(
+            self,
+            Cast(node.type),
+            node,
+            node.members,
+            provided,
+            self.excluded,
+            self.cost,
+            self.depth,
+            self.origin,
+        )
 
     def jump(self, step: Jump) -> Path:
         """Enter another subgraph (or the same, with more data)."""
-        target = step.move.target
-        cost = self.cost + JUMP_COST + step.requirement.cost
-        return Path(self, step, target, target.members, excluded=self.excluded, cost=cost)
+        return Path(
+            self,
+            step,
+            step.move.target,
+            step.move.target.members,
+            excluded=self.excluded,
+            cost=self.cost + JUMP_COST + step.requirement.cost,
+            depth=self.depth,
+            origin=self.depth,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -74,7 +74,9 @@ class Search:
         for path in paths:
             before = len(found)
             found += self._candidates(path, field)
-            if len(found) == before and path.node.is_interface:
+            if path.node.is_interface and (
+                len(found) == before or self._provides_by_type(path.node, field)
+            ):
                 stuck.append(path)
         options: list[Option] = []
         groups = self._below(found, field)
@@ -144,7 +146,7 @@ class Search:
             if field.name not in self._provided_names(path):
                 return None
             edge = self._graph.provided_edge(node, field.name)
-        elif edge.rule.requires:
+        elif edge.rule.requires and not self._is_local(path, edge.rule.requires):
             return None
         if edge is None or (node.is_interface and not self._is_sound(path, field.name)):
             return None
@@ -152,6 +154,14 @@ class Search:
 
     def _provided_names(self, path: Path) -> Iterable[str]:
         return path.provided.fields
+
+    def _provides_by_type(self, node: Node, field: Field) -> bool:
+        """Whether asking each runtime type would unlock more than asking the interface."""
+        return bool(field.selections) and any(
+            edge is not None and edge.rule.provides
+            for type_ in node.members
+            for edge in [self._graph.edge(self._graph.node(type_, node.graph), field.name)]
+        )
 
     def _is_sound(self, path: Path, name: str) -> bool:
         """Whether every runtime type resolves the field here, so the interface may be asked."""
@@ -163,12 +173,33 @@ class Search:
             return True
         return name in self._graph.provided_on(path.provided, type_).fields
 
+    def _is_local(self, path: Path, requires: Sequence[Selection]) -> bool:
+        """Whether this subgraph has by itself, at this position, all that a field requires."""
+        identity = ("local", path.node, path.provided, path.members, requires)
+        memo = self._graph.memo
+        if identity not in memo:
+            normalized = normalize(self._graph.supergraph, requires, path.node.type)
+            memo[identity] = self._has(path, normalized)
+        return bool(memo[identity])
+
+    def _has(self, path: Path, selections: Iterable[Selection]) -> bool:
+        for selection in selections:
+            if isinstance(selection, Fragment):
+                cast = [] if path.node.interface_object else self._cast(path, selection.on)
+                if not all(self._has(inner, selection.selections) for inner in cast):
+                    return False
+            elif selection.name != TYPENAME.name:
+                inner_path = self._direct(path, selection)
+                if inner_path is None or not self._has(inner_path, selection.selections):
+                    return False
+        return True
+
     def _take(self, path: Path, field: Field, edge: Edge) -> Path:
         step = Select(field.key, field.name, field.arguments, edge)
         if edge.target is None:
             return path.leaf(step, 1)
         provided = self._graph.provided_below(path.provided, field.name, edge.rule.provides)
-        return path.select(step, edge.target, edge.target.members, provided)
+        return path.select(step, edge.target, provided)
 
     def _through_moves(self, path: Path, field: Field) -> Iterator[Path]:
         for move in self._graph.moves(path.node):
@@ -286,7 +317,7 @@ def _cheapest(paths: Sequence[Path]) -> list[Path]:
     """The cheapest few paths to each distinct node, cheapest first."""
     by_tail: dict[object, list[Path]] = {}
     for path in paths:
-        by_tail.setdefault((path.node, path.provided), []).append(path)
+        by_tail.setdefault((path.node, path.provided, path.origin), []).append(path)
     kept: list[Path] = []
     for tail in by_tail.values():
         tail.sort(key=lambda path: path.cost)
