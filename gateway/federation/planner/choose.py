@@ -94,17 +94,17 @@ class _Choice:
         ]
         if any(len(self._groups[index].options) < 2 for index in affected):
             return False
-        weight, before = self.weight, [self.chosen[index] for index in affected]
+        weight, chosen, uses = self.weight, list(self.chosen), dict(self._uses)
         for index in affected:
             self._remove(index)
         self._without = atom
         complete = self.pick(affected)
+        if complete:
+            self.improve()
         self._without = None
         if complete and self.weight < weight:
             return True
-        for index, paths in zip(affected, before, strict=True):
-            self._remove(index)
-            self._add(index, paths)
+        self.weight, self.chosen, self._uses = weight, chosen, uses
         return False
 
     def _best(self, group: Group) -> list[Path] | None:
