@@ -1,0 +1,155 @@
+"""Every HTTP request seen from outside: a span, a log line, a duration, a deadline, an id."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+from opentelemetry import context as otel
+from opentelemetry.trace import SpanKind, StatusCode
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+
+from shared import deadline
+from shared.errors import NexusError
+from shared.logger import get_logger, service_name
+from shared.telemetry import REQUEST_DURATION, remote_context, tracer
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["REQUEST_ID", "Observed"]
+
+logger = get_logger(__name__)
+
+REQUEST_ID = "x-request-id"
+_ACCEPTED_ID = re.compile(r"[\w.-]{1,64}")
+_MOST_OPERATIONS = 200
+
+
+def _no_operation(_: Scope) -> str | None:
+    return None
+
+
+class Observed:
+    """ASGI middleware around everything a server does.
+
+    ``operation`` names the GraphQL operation of a finished request; only so many
+    different names become labels of the metric, the rest count as ``other``.
+    What the application raises is a bug: logged once here, and answered as
+    ``INTERNAL`` with the trace id.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        service: str,
+        timeout_seconds: float,
+        operation: Callable[[Scope], str | None] = _no_operation,
+    ) -> None:
+        self._app = app
+        self._service = service
+        self._timeout_seconds = timeout_seconds
+        self._operation = operation
+        self._labelled: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        service_name.set(self._service)
+        request_id = _request_id(headers)
+        scope.setdefault("state", {})["request_id"] = request_id
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            if scope["type"] == "http":
+                await self._http(scope, receive, send, headers, request_id)
+            else:
+                # A socket outlives every trace: each of its operations has its own spans.
+                token = otel.attach(remote_context(headers))
+                try:
+                    await self._app(scope, receive, send)
+                finally:
+                    otel.detach(token)
+
+    async def _http(
+        self, scope: Scope, receive: Receive, send: Send, headers: Headers, request_id: str
+    ) -> None:
+        status = 0
+
+        async def observed_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        started = time.perf_counter()
+        expiry = deadline.deadline.set(deadline.from_headers(headers, self._timeout_seconds))
+        parent = remote_context(headers)
+        with tracer.start_as_current_span(
+            scope["method"], context=parent, kind=SpanKind.SERVER
+        ) as span:
+            try:
+                await self._app(scope, receive, observed_send)
+            except Exception:
+                logger.exception("http.failed")
+                if not status:
+                    await _internal(span)(scope, receive, observed_send)
+            finally:
+                deadline.deadline.reset(expiry)
+                self._finish(scope, span, status or 499, time.perf_counter() - started)
+
+    def _finish(self, scope: Scope, span: Span, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        method = scope["method"]
+        operation = self._operation(scope)
+        REQUEST_DURATION.labels(
+            self._service, method, route, self._label(operation), str(status)
+        ).observe(seconds)
+        span.update_name(f"{method} {route}")
+        span.set_attribute("http.request.method", method)
+        span.set_attribute("http.route", route)
+        span.set_attribute("http.response.status_code", status)
+        if operation:
+            span.set_attribute("graphql.operation.name", operation)
+        if status >= 500:
+            span.set_status(StatusCode.ERROR)
+        logger.info(
+            "http.request",
+            method=method,
+            route=route,
+            status=status,
+            duration_ms=round(seconds * 1000, 2),
+            operation=operation,
+        )
+
+    def _label(self, operation: str | None) -> str:
+        if operation is None or operation in self._labelled:
+            return operation or ""
+        if len(self._labelled) >= _MOST_OPERATIONS:
+            return "other"
+        self._labelled.add(operation)
+        return operation
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get(REQUEST_ID, "")
+    return given if _ACCEPTED_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _internal(span: Span) -> JSONResponse:
+    problem = {
+        "type": "about:blank",
+        "title": NexusError.message,
+        "status": 500,
+        "code": NexusError.code,
+        "traceId": format(span.get_span_context().trace_id, "032x"),
+    }
+    return JSONResponse(problem, status_code=500, media_type="application/problem+json")
