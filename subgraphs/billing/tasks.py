@@ -1,0 +1,102 @@
+"""What billing does in the background: other domains' facts, webhooks, renewals, tidying up."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.events import Consumer
+from shared.privacy import erasing
+from shared.worker import Job, Schedule, enqueue
+from subgraphs.billing import idempotency, payments, privacy, repository, service
+from subgraphs.billing.events import OrganizationCreated
+from subgraphs.billing.providers import Providers, Unclear
+
+if TYPE_CHECKING:
+    from shared.db import Database, WriteSession
+
+__all__ = ["Tasks"]
+
+_STUCK = dt.timedelta(minutes=1)
+_BODIES_KEPT = dt.timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """Billing's background work."""
+
+    database: Database
+    providers: Providers
+    currency: str
+    clock: Callable[[], dt.datetime]
+
+    def consumers(self) -> list[Consumer[Any]]:
+        """Reactions to other domains."""
+        created = Consumer(
+            "billing",
+            topic="orgs.organization.created",
+            payload=OrganizationCreated,
+            handle=self._open_account,
+        )
+        return [created, erasing("billing", privacy.erase)]
+
+    def jobs(self) -> list[Job]:
+        """Work that is enqueued."""
+        return [Job(payments.JOB, self.handle_webhook)]
+
+    def schedules(self) -> list[Schedule]:
+        """Work at set times."""
+        return [
+            Schedule("renew_plans", "*/10 * * * *", self.renew_plans),
+            Schedule("sweep_webhooks", "* * * * *", self.sweep_webhooks),
+            Schedule("forget", "17 3 * * *", self.forget),
+        ]
+
+    async def _open_account(self, session: WriteSession, created: OrganizationCreated) -> None:
+        await service.open_account(session, created.organization_id, currency=self.currency)
+
+    async def handle_webhook(self, payload: Mapping[str, Any]) -> None:
+        """Let a stored message take effect; the provider is asked outside the transaction."""
+        event_id = str(payload["event"])
+        async with self.database.read() as session:
+            event = await repository.webhook_event(session, event_id)
+        if event is None or event.status not in {"received", "quarantined"}:
+            return
+        now = self.clock()
+        outcome, reason = "ignored", None
+        try:
+            report = await self.providers.named(event.provider).report(event)
+        except Unclear as unclear:
+            report, outcome, reason = None, "quarantined", str(unclear)
+        async with self.database.write() as session:
+            if report is not None:
+                await payments.settle(session, event_id, report, now=now)
+            else:
+                await payments.conclude(session, event_id, outcome, reason=reason, now=now)
+
+    async def sweep_webhooks(self) -> None:
+        """Enqueue again what no job has handled: its tries ran out while something was down."""
+        before = self.clock() - _STUCK
+        async with self.database.write() as session:
+            for stuck in await repository.stuck_webhook_events(session, before=before):
+                await enqueue(session, payments.JOB, {"event": stuck}, unique=f"webhook:{stuck}")
+
+    async def renew_plans(self) -> None:
+        """Announce, issue and collect renewals; give up what was not paid in time."""
+        now = self.clock()
+        async with self.database.read() as session:
+            due = await repository.accounts_to_renew(
+                session, now=now, announced=now + service.ANNOUNCED
+            )
+        for organization_id in due:
+            async with self.database.write() as session:
+                await service.renew(session, organization_id, now=now, currency=self.currency)
+
+    async def forget(self) -> None:
+        """Drop idempotency keys and the bodies of handled messages when their time is over."""
+        now = self.clock()
+        async with self.database.write() as session:
+            await repository.forget_keys(session, before=now - idempotency.KEPT)
+            await repository.forget_bodies(session, before=now - _BODIES_KEPT)
