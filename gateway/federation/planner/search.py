@@ -119,7 +119,7 @@ class Search:
             if found is None:
                 return None
             groups += found
-        return groups or self._field([path], TYPENAME)
+        return groups or None
 
     def _narrowed(self, field: Field, interface: str, type_: str) -> Field:
         """The field with selections normalised for what the object type returns."""
