@@ -14,7 +14,7 @@ from gateway.federation.plan import Fetch
 from gateway.federation.transport import SubgraphError, SubgraphRequest
 from shared.access import Role
 from shared.access_lists import QUERY
-from shared.auth import ANONYMOUS, GATEWAY, AccessClaims, AccessTokens, Identity
+from shared.auth import GATEWAY, AccessClaims, AccessTokens, Identity
 from shared.cache import answering
 from shared.errors import Unauthenticated, Unavailable
 from shared.logger import get_logger
@@ -61,14 +61,14 @@ class Callers:
         self._verified: LruCache[str, AccessClaims] = LruCache(entries=_KEPT)
         self._reading: dict[tuple[str, str], asyncio.Task[Mapping[str, Role]]] = {}
 
-    async def identify(self, authorization: str | None) -> Caller:
+    async def identify(self, authorization: str | None, *, user_agent: str | None) -> Caller:
         """The caller with this ``Authorization`` header; without one, a stranger.
 
         Raises `Unauthenticated` for a token that is forged, expired or of a
         session that has ended, `Unavailable` when that cannot be found out.
         """
         if not authorization:
-            return Caller(ANONYMOUS)
+            return Caller(Identity(user_agent=user_agent))
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated("Send the access token as: Authorization: Bearer <token>.")
@@ -80,7 +80,7 @@ class Callers:
         memberships = known.memberships
         if memberships is None:
             memberships = await self._memberships(claims.user_id, known.generation)
-        identity = Identity(claims.user_id, claims.session_id, memberships)
+        identity = Identity(claims.user_id, claims.session_id, memberships, user_agent=user_agent)
         return Caller(identity, claims.expires_at)
 
     def _verify(self, token: str) -> AccessClaims:

@@ -227,19 +227,19 @@ class ServiceTokens:
         kept = self._signed.get(key)
         if kept is not None and kept[1] > now:
             return kept[0]
-        token = self._signer.sign(
-            {
-                "iss": self._ISSUER,
-                "aud": subgraph,
-                "iat": int(now),
-                "exp": int(now) + self._ttl,
-                "sub": identity.user_id,
-                "sid": identity.session_id,
-                "org": dict(memberships),
-                "svc": identity.service,
-                "ua": identity.user_agent,
-            }
-        )
+        claims = {
+            "iss": self._ISSUER,
+            "aud": subgraph,
+            "iat": int(now),
+            "exp": int(now) + self._ttl,
+            "sub": identity.user_id,
+            "sid": identity.session_id,
+            "org": dict(memberships),
+            "svc": identity.service,
+            "ua": identity.user_agent,
+        }
+        # A registered claim that is null makes a JWT invalid.
+        token = self._signer.sign({k: v for k, v in claims.items() if v is not None})
         self._signed[key] = (token, now + self._ttl / 2)
         if len(self._signed) > self._KEPT:
             self._signed.popitem(last=False)
