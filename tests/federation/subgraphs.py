@@ -17,6 +17,7 @@ from graphql import (
     GraphQLResolveInfo,
     GraphQLScalarType,
     GraphQLSchema,
+    GraphQLString,
     GraphQLUnionType,
     SchemaExtensionNode,
     build_ast_schema,
@@ -126,7 +127,7 @@ def _with_entities(schema: GraphQLSchema, resolve: Callable[..., Any]) -> GraphQ
     ]
     # A subgraph may have nothing but entities.
     query = schema.query_type or GraphQLObjectType("Query", {})
-    fields = dict(query.fields)
+    fields = {**query.fields, "_service": GraphQLField(GraphQLString)}
     if members:
         any_type = GraphQLScalarType("_Any")
         entity = GraphQLUnionType("_Entity", members)

@@ -78,4 +78,5 @@ AREA = Area(
         ),
         Case("{ users { ... on User { age id name username } id name } }", {"users": FULL}),
     ],
+    is_kept=True,
 )
