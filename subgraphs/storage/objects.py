@@ -1,0 +1,251 @@
+"""The bytes of files: one bucket of an S3 server.
+
+Addresses that clients use are signed here, without asking the server and in a
+fiftieth of the time botocore takes, because a list of files signs one for each.
+A test holds them against botocore's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime as dt
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from shared.errors import Unavailable
+from shared.logger import get_logger
+
+if TYPE_CHECKING:
+    from shared.config import S3Settings
+
+__all__ = ["Objects", "Stored", "Upload"]
+
+logger = get_logger(__name__)
+
+DOWNLOAD_SECONDS = 300
+_MOST_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A request that stores one object with one content, and no other."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the server says of an object; ``sha256`` is hexadecimal."""
+
+    key: str
+    size_bytes: int
+    modified_at: dt.datetime
+    content_type: str | None = None
+    sha256: str | None = None
+
+
+class Objects:
+    """The bucket; its connection opens with the first use."""
+
+    def __init__(self, settings: S3Settings, clock: Callable[[], dt.datetime]) -> None:
+        self._settings = settings
+        self._signer = _Signer(settings, clock)
+        self._stack = AsyncExitStack()
+        self._opening = asyncio.Lock()
+        self._client: Any = None
+
+    def upload(
+        self, key: str, *, content_type: str, size_bytes: int, sha256: str, seconds: int
+    ) -> Upload:
+        """How to store exactly this content; anything else is refused by the server."""
+        headers = {
+            "content-type": content_type,
+            "x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode(),
+        }
+        signed = {**headers, "content-length": str(size_bytes)}
+        url = self._signer.url("PUT", key, headers=signed, seconds=seconds)
+        return Upload(url, headers)
+
+    def download_url(self, key: str, *, name: str) -> str:
+        """Where the object can be read for some minutes; a browser saves it as ``name``."""
+        disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+        query = {"response-content-disposition": disposition}
+        return self._signer.url("GET", key, query=query, seconds=DOWNLOAD_SECONDS)
+
+    async def stat(self, key: str) -> Stored | None:
+        """What is stored under the key."""
+        async with self._connected() as client:
+            try:
+                found = await client.head_object(
+                    Bucket=self._settings.bucket, Key=key, ChecksumMode="ENABLED"
+                )
+            except ClientError as error:
+                if _is_missing(error):
+                    return None
+                raise
+        checksum = found.get("ChecksumSHA256")
+        return Stored(
+            key=key,
+            size_bytes=found["ContentLength"],
+            modified_at=found["LastModified"],
+            content_type=found.get("ContentType"),
+            sha256=base64.b64decode(checksum).hex() if checksum else None,
+        )
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete these objects, of which some may be gone already."""
+        for start in range(0, len(keys), _MOST_AT_ONCE):
+            listed = [{"Key": key} for key in keys[start : start + _MOST_AT_ONCE]]
+            async with self._connected() as client:
+                answer = await client.delete_objects(
+                    Bucket=self._settings.bucket, Delete={"Objects": listed, "Quiet": True}
+                )
+            if answer.get("Errors"):
+                raise Unavailable(f"The object store kept {len(answer['Errors'])} objects.")
+
+    async def all(self) -> AsyncIterator[list[Stored]]:
+        """Every object, in pages."""
+        position: dict[str, str] = {}
+        while True:
+            async with self._connected() as client:
+                answer = await client.list_objects_v2(Bucket=self._settings.bucket, **position)
+            yield [
+                Stored(each["Key"], each["Size"], each["LastModified"])
+                for each in answer.get("Contents", [])
+            ]
+            if not answer.get("IsTruncated"):
+                return
+            position = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    async def ping(self) -> None:
+        """Return when the bucket answers (it is made if missing); raise `Unavailable` when not."""
+        async with self._connected() as client:
+            try:
+                await client.head_bucket(Bucket=self._settings.bucket)
+            except ClientError as error:
+                if not _is_missing(error):
+                    raise
+                await _create_bucket(client, self._settings)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._stack.aclose()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Any]:
+        """The client; raises `Unavailable` when the server does not answer as it should."""
+        try:
+            async with self._opening:
+                if self._client is None:
+                    self._client = await self._stack.enter_async_context(self._open())
+            yield self._client
+        except (BotoCoreError, HTTPClientError, ClientError) as error:
+            logger.warning("objects.failed", reason=type(error).__name__)
+            raise Unavailable("Files are not available at the moment. Try again.") from error
+
+    def _open(self) -> Any:
+        settings = self._settings
+        return get_session().create_client(
+            "s3",
+            endpoint_url=settings.endpoint,
+            region_name=settings.region,
+            aws_access_key_id=settings.access_key.get_secret_value(),
+            aws_secret_access_key=settings.secret_key.get_secret_value(),
+            config=AioConfig(
+                s3={"addressing_style": "path"},
+                connect_timeout=3,
+                read_timeout=10,
+                retries={"total_max_attempts": 3, "mode": "standard"},
+                max_pool_connections=20,
+            ),
+        )
+
+
+async def _create_bucket(client: Any, settings: S3Settings) -> None:
+    # In this region, and only there, S3 wants the region not to be named.
+    place = {} if settings.region == "us-east-1" else {"LocationConstraint": settings.region}
+    configuration = {"CreateBucketConfiguration": place} if place else {}
+    try:
+        await client.create_bucket(Bucket=settings.bucket, **configuration)
+    except ClientError as error:
+        # Another process was faster.
+        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
+            raise
+    logger.info("bucket.created", bucket=settings.bucket)
+
+
+def _is_missing(error: ClientError) -> bool:
+    status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return status == 404
+
+
+class _Signer:
+    """Signs requests in their query (AWS Signature Version 4, "Authenticating Requests: Using
+    Query Parameters"), with paths that name the bucket.
+    """
+
+    def __init__(self, settings: S3Settings, clock: Callable[[], dt.datetime]) -> None:
+        self._settings = settings
+        self._clock = clock
+        endpoint = urlsplit(settings.public_endpoint or settings.endpoint)
+        self._origin = f"{endpoint.scheme}://{endpoint.netloc}"
+        self._host = endpoint.netloc
+        self._root = f"{endpoint.path.rstrip('/')}/{settings.bucket}"
+        self._key: tuple[str, bytes] = ("", b"")
+
+    def url(
+        self,
+        method: str,
+        key: str,
+        *,
+        seconds: int,
+        headers: Mapping[str, str] = {},
+        query: Mapping[str, str] = {},
+    ) -> str:
+        """An address for one method on one object that works for ``seconds``."""
+        now = self._clock().astimezone(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+        scope = f"{now[:8]}/{self._settings.region}/s3/aws4_request"
+        signed = {**headers, "host": self._host}
+        names = ";".join(sorted(signed))
+        asked = _encoded(
+            {
+                **query,
+                "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+                "X-Amz-Credential": f"{self._settings.access_key.get_secret_value()}/{scope}",
+                "X-Amz-Date": now,
+                "X-Amz-Expires": str(seconds),
+                "X-Amz-SignedHeaders": names,
+            }
+        )
+        path = quote(f"{self._root}/{key}")
+        lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
+        request = f"{method}\n{path}\n{asked}\n{lines}\n{names}\nUNSIGNED-PAYLOAD"
+        digest = hashlib.sha256(request.encode()).hexdigest()
+        text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{digest}"
+        signature = hmac.digest(self._key_of(now[:8]), text.encode(), "sha256").hex()
+        return f"{self._origin}{path}?{asked}&X-Amz-Signature={signature}"
+
+    def _key_of(self, day: str) -> bytes:
+        if self._key[0] != day:
+            key = b"AWS4" + self._settings.secret_key.get_secret_value().encode()
+            for part in (day, self._settings.region, "s3", "aws4_request"):
+                key = hmac.digest(key, part.encode(), "sha256")
+            self._key = (day, key)
+        return self._key[1]
+
+
+def _encoded(query: Mapping[str, str]) -> str:
+    return "&".join(
+        f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query)
+    )
