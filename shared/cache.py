@@ -36,7 +36,7 @@ def connect(settings: RedisSettings) -> Redis:
         decode_responses=True,
         protocol=3,
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)
 
 
 @contextmanager
