@@ -22,7 +22,7 @@ from gateway.federation.planner.graph import Node, QueryGraph
 from gateway.federation.planner.keys import Keys
 from gateway.federation.planner.normalize import normalize_root
 from gateway.federation.planner.optimize import optimize
-from gateway.federation.planner.paths import Group, Option, Path
+from gateway.federation.planner.paths import ENTRY_COST, Path
 from gateway.federation.planner.search import Search
 from gateway.federation.supergraph import Supergraph
 
@@ -99,11 +99,26 @@ def _add(
 def _add_in_order(
     search: Search, fetches: Fetches, entries: Sequence[Node], selections: Sequence[Selection]
 ) -> None:
-    """Root fields one after another, each by one subgraph: asking two would do it twice."""
+    """Root fields one after another, each by one subgraph: asking two would do it twice.
+
+    Of all ways to hand them out the cheapest is kept, where a field that stays
+    with the subgraph of the one before shares its fetch.
+    """
+    ways: dict[str, tuple[int, list[Path]]] = {"": (0, [])}
     for selection in selections:
-        options = [search.walk(_start([node]), [selection]) for node in entries]
-        groups = [Option(groups=tuple(found)) for found in options if found is not None]
-        if not groups:
+        found = {node.graph: search.walk(_start([node]), [selection]) for node in entries}
+        chosen = {graph: choose(groups) for graph, groups in found.items() if groups is not None}
+        if not chosen:
             raise PlanningError(search.unresolved)
-        for path in choose([Group(tuple(groups))])[0]:
-            fetches.add(path)
+        ways = {
+            graph: min(
+                (
+                    (before + cost - (ENTRY_COST if last == graph else 0), paths + more)
+                    for last, (before, paths) in ways.items()
+                ),
+                key=lambda way: way[0],
+            )
+            for graph, (more, cost) in chosen.items()
+        }
+    for path in min(ways.values(), key=lambda way: way[0])[1]:
+        fetches.add(path)
