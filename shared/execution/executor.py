@@ -14,27 +14,22 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from inspect import isawaitable
-from typing import Any, cast
+from typing import Any
 
-import strawberry
 from graphql import (
     DocumentNode,
     ExecutionResult,
     GraphQLError,
     GraphQLSchema,
     OperationType,
-    execute,
     get_operation_ast,
     parse,
-    print_ast,
     specified_rules,
-    subscribe,
     validate,
 )
-from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import validate_document
 
+from shared.execution.interpret import Schema, interpret, interpret_subscription, text_of
 from shared.execution.operation import CompiledOperation, Fallback, compile_operation
 
 __all__ = ["Executor", "PreparedOperation"]
@@ -51,7 +46,7 @@ class PreparedOperation:
     ``errors`` are those of parsing and validation; with them nothing runs.
     """
 
-    schema: GraphQLSchema | strawberry.Schema
+    schema: Schema
     document: DocumentNode | None
     operation_name: str | None
     plan: CompiledOperation | Fallback | None
@@ -73,7 +68,10 @@ class PreparedOperation:
             return ExecutionResult(None, list(self.errors))
         if isinstance(self.plan, CompiledOperation):
             return await self.plan.execute(root_value, context, variables)
-        return await self._interpret(variables, context, root_value)
+        assert self.document is not None
+        return await interpret(
+            self.schema, self.document, self.operation_name, root_value, context, variables
+        )
 
     async def subscribe(
         self, *, variables: Variables | None = None, context: Any = None, root_value: Any = None
@@ -83,66 +81,10 @@ class PreparedOperation:
             return ExecutionResult(None, list(self.errors))
         if isinstance(self.plan, CompiledOperation):
             return await self.plan.subscribe(root_value, context, variables)
-        return await self._interpret_subscription(variables, context, root_value)
-
-    async def _interpret(
-        self, variables: Variables | None, context: Any, root_value: Any
-    ) -> ExecutionResult:
         assert self.document is not None
-        values = None if variables is None else dict(variables)
-        if isinstance(self.schema, GraphQLSchema):
-            result: Any = execute(
-                self.schema, self.document, root_value, context, values, self.operation_name
-            )
-            return cast("ExecutionResult", await result if isawaitable(result) else result)
-        if not _has_extensions(self.schema):
-            result = execute(
-                self.schema._schema,
-                self.document,
-                root_value,
-                context,
-                values,
-                self.operation_name,
-                executor_class=self.schema.execution_context_class,
-                is_awaitable=cast("Any", optimized_is_awaitable),
-            )
-            return cast("ExecutionResult", await result if isawaitable(result) else result)
-        answer = await self.schema.execute(
-            _text(self.document), values, context, root_value, self.operation_name
+        return await interpret_subscription(
+            self.schema, self.document, self.operation_name, root_value, context, variables
         )
-        return ExecutionResult(answer.data, answer.errors, answer.extensions)
-
-    async def _interpret_subscription(
-        self, variables: Variables | None, context: Any, root_value: Any
-    ) -> AsyncIterator[ExecutionResult] | ExecutionResult:
-        assert self.document is not None
-        values = None if variables is None else dict(variables)
-        if not isinstance(self.schema, GraphQLSchema) and _has_extensions(self.schema):
-            answer: Any = await self.schema.subscribe(
-                _text(self.document), values, context, root_value, self.operation_name
-            )
-            return cast("AsyncIterator[ExecutionResult]", answer)
-        plain = isinstance(self.schema, GraphQLSchema)
-        answer = subscribe(
-            cast("GraphQLSchema", self.schema if plain else cast("Any", self.schema)._schema),
-            self.document,
-            root_value,
-            context,
-            values,
-            self.operation_name,
-        )
-        return cast(
-            "AsyncIterator[ExecutionResult] | ExecutionResult",
-            await answer if isawaitable(answer) else answer,
-        )
-
-
-def _has_extensions(schema: strawberry.Schema) -> bool:
-    return bool(schema.extensions or schema.directives)
-
-
-def _text(document: DocumentNode) -> str:
-    return document.loc.source.body if document.loc else print_ast(document)
 
 
 class Executor:
@@ -150,7 +92,7 @@ class Executor:
 
     def __init__(
         self,
-        schema: GraphQLSchema | strawberry.Schema,
+        schema: Schema,
         *,
         max_entries: int = 1000,
         max_bytes: int = 64 * 1024 * 1024,
@@ -246,5 +188,5 @@ def _size(prepared: PreparedOperation) -> int:
     """An estimate of the bytes an entry holds: the syntax tree is most of it."""
     if prepared.document is None:
         return 1024
-    text = len(_text(prepared.document))
+    text = len(text_of(prepared.document))
     return 1024 + 60 * text
