@@ -70,9 +70,9 @@ class FileStatus(enum.Enum):
     description="What an organization pays for.",
 )
 class Plan:
-    code: strawberry.ID = strawberry.field(description="Its short name.")
-    storage_limit_bytes: BigInt | None = strawberry.federation.field(
-        external=True, default=None, description="How much can be stored with it."
+    code: str = strawberry.field(description="Its stable name, such as team.")
+    storage_limit_bytes: BigInt = strawberry.federation.field(
+        external=True, default=BigInt(0), description="How much can be stored with it."
     )
 
 
