@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".nexus"
+SERVERS = HOME / "servers"
 LOCK = ROOT / "requirements" / "development.lock"
 VENV = ROOT / ".venv"
 MARK = VENV / "installed.lock"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
 import click
 
+PORT = click.IntRange(0, 65535)
 PROCESSES = ("all", "gateway", "users", "orgs", "billing", "storage")
 
 
@@ -14,6 +16,17 @@ PROCESSES = ("all", "gateway", "users", "orgs", "billing", "storage")
 @click.version_option(package_name="nexus-backend", message="%(version)s")
 def main() -> None:
     """One GraphQL endpoint over users, orgs, billing and storage."""
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", default=4000, show_default=True, type=PORT, help="Where to listen.")
+@click.option("--reset", is_flag=True, help="Erase all data of earlier runs first.")
+def dev(*, host: str, port: int, reset: bool) -> None:
+    """Start everything on this machine: servers, demo data, the graph and a page to try it."""
+    from cli import dev
+
+    dev.run(host=host, port=port, reset=reset)
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
@@ -54,3 +67,67 @@ def compose(*, check: bool, configuration: Path, output: Path) -> None:
         click.echo("everything is up to date")
     elif check:
         raise click.ClickException("generated files are out of date: run ./nexus compose")
+
+
+@main.command()
+@click.argument("what", type=click.Choice(PROCESSES), default="all")
+@click.option("--host", help="Overrides NEXUS_HTTP__HOST.")
+@click.option("--port", type=PORT, help="Overrides NEXUS_HTTP__PORT.")
+@click.option("--inherit", type=int, hidden=True, help="Serve on this open socket.")
+def serve(*, what: str, host: str | None, port: int | None, inherit: int | None) -> None:
+    """Run a server process: the whole graph, the gateway alone, or one subgraph."""
+    from cli import development, serving
+
+    settings = development.settings()
+    with (
+        serving.listen(host or settings.http.host, settings.http.port if port is None else port)
+        if inherit is None
+        else serving.inherited(inherit)
+    ) as listener:
+        sys.exit(serving.run(what, settings, listener))
+
+
+@main.command()
+@click.argument("names", metavar="[SUBGRAPH]...", nargs=-1, type=click.Choice(PROCESSES[2:]))
+def worker(names: tuple[str, ...]) -> None:
+    """Run the background work of all subgraphs, or of those that are named."""
+    from cli import development, worker
+
+    worker.main(development.settings(), names or PROCESSES[2:])
+
+
+@main.command()
+@click.argument("names", metavar="[SUBGRAPH]...", nargs=-1, type=click.Choice(PROCESSES[2:]))
+def migrate(names: tuple[str, ...]) -> None:
+    """Bring the databases of all subgraphs, or of those that are named, up to date."""
+    from cli import development, migrate
+
+    applied = asyncio.run(migrate.migrate(development.settings(), names or PROCESSES[2:]))
+    for name, revisions in applied.items():
+        click.echo(f"{name}: {', '.join(revisions) or 'up to date'}")
+
+
+@main.command()
+@click.option("--url", default="http://127.0.0.1:4000", show_default=True, help="A running Nexus.")
+def seed(url: str) -> None:
+    """Fill a running Nexus with the demo companies, through its public API."""
+    from cli import demo
+
+    asyncio.run(demo.seed(url))
+    click.echo("the demo companies are there")
+
+
+@main.command()
+def build() -> None:
+    """Build the wheel for production into dist/."""
+    from cli import wheel
+
+    click.echo(wheel.build())
+
+
+@main.command()
+def doctor() -> None:
+    """Say what is configured, what answers and what does not, and what to do about it."""
+    from cli import doctor
+
+    sys.exit(doctor.run())

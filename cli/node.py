@@ -9,9 +9,9 @@ from pathlib import Path
 
 from click import ClickException
 
-from cli.environment import ROOT
+from cli.environment import HOME, ROOT
 
-CACHE = ROOT / ".nexus" / "cache" / "npm"
+CACHE = HOME / "cache" / "npm"
 
 
 def install(folder: Path) -> None:

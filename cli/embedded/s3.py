@@ -24,6 +24,7 @@ PORTS = (
     "admin.port",
     "admin.port.grpc",
 )
+BUCKET = "nexus"
 ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
 
 
@@ -46,6 +47,7 @@ class S3:
         options += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-admin.ui=false"]
         options += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"]
         options += ["-volume.preStopSeconds=0", f"-s3.config={identities}", f"-dir={home}"]
+        options += [f"-bucket={BUCKET}"]
         return Command(
             arguments=[str(self.program), "mini", *options],
             log=self.workspace.log(self.name),

@@ -1,0 +1,167 @@
+"""The server processes: the whole graph in one, the gateway alone, or one subgraph."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
+
+import uvicorn
+import uvloop
+from click import ClickException
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from cli import worker
+from shared import cache, logger, subgraph, telemetry
+from shared.auth import ServiceTokens, Verifier
+from shared.config import SUBGRAPHS, Settings, required
+
+WhenReady = Callable[[], Awaitable[None]]
+
+
+class Server(uvicorn.Server):
+    """Tells when it answers, and tells the application to end its streams before it stops."""
+
+    def __init__(
+        self, config: uvicorn.Config, draining: asyncio.Event, when_ready: WhenReady | None
+    ) -> None:
+        super().__init__(config)
+        self._draining = draining
+        self._when_ready = when_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._when_ready is not None:
+            await self._when_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._draining.set()
+        await super().shutdown(sockets)
+
+
+def inherited(number: int) -> socket.socket:
+    """The listening socket that a parent process left open for this one."""
+    return socket.socket(fileno=number)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; a port that is taken is one line."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ClickException(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
+        ) from error
+    return listener
+
+
+def run(what: str, settings: Settings, listener: socket.socket) -> int:
+    """Serves until SIGTERM or SIGINT, with as many processes as the settings say."""
+    if settings.http.workers == 1:
+        uvloop.run(serve(what, settings, listener))
+        return 0
+    return uvloop.run(_serve_with_children(what, settings.http.workers, listener))
+
+
+async def _serve_with_children(what: str, count: int, listener: socket.socket) -> int:
+    """Children that share one socket; when one of them dies, all stop, and the exit code is 1."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    listener.listen(2048)
+    command = [sys.executable, "-m", "cli", "serve", what, f"--inherit={listener.fileno()}"]
+    children = [
+        await asyncio.create_subprocess_exec(
+            *command,
+            pass_fds=[listener.fileno()],
+            env={**os.environ, "NEXUS_HTTP__WORKERS": "1"},
+            start_new_session=True,  # A Ctrl-C reaches the parent alone, which passes it on once.
+        )
+        for _ in range(count)
+    ]
+    ended = [asyncio.ensure_future(child.wait()) for child in children]
+    stopping = asyncio.ensure_future(asked.wait())
+    await asyncio.wait({stopping, *ended}, return_when=asyncio.FIRST_COMPLETED)
+    for child in children:
+        if child.returncode is None:
+            child.terminate()
+    await asyncio.wait(ended)
+    return 0 if stopping.done() else 1
+
+
+async def serve(
+    what: str,
+    settings: Settings,
+    listener: socket.socket,
+    *,
+    when_ready: WhenReady | None = None,
+) -> None:
+    """Serves until SIGTERM or SIGINT; background work runs beside it if the settings say so."""
+    logger.configure(settings.telemetry, service=what)
+    flush = telemetry.configure(settings.telemetry, service=what)
+    async with AsyncExitStack() as stack:
+        stack.callback(flush)
+        app, draining = await stack.enter_async_context(application(what, settings))
+        if settings.embedded_worker:
+            names = SUBGRAPHS if what == "all" else [what] if what in SUBGRAPHS else []
+            await stack.enter_async_context(worker.working(settings, names))
+        server = Server(_configuration(app, settings), draining, when_ready)
+        await server.serve(sockets=[listener])
+
+
+@asynccontextmanager
+async def application(
+    what: str, settings: Settings
+) -> AsyncIterator[tuple[ASGIApp, asyncio.Event]]:
+    """The ASGI application of a process, and the event that tells it to end its streams."""
+    if what in SUBGRAPHS:
+        redis = cache.connect(settings.redis)
+        try:
+            yield _subgraph(what, settings, redis)
+        finally:
+            await redis.aclose()
+    else:
+        mode = "monolith" if what == "all" else "services"
+        app: Starlette = import_module("gateway.app").create(
+            settings.model_copy(update={"mode": mode})
+        )
+        yield app, getattr(app.state, "draining", asyncio.Event())
+
+
+def _subgraph(name: str, settings: Settings, redis: cache.Redis) -> tuple[ASGIApp, asyncio.Event]:
+    verification_keys = required(
+        settings.service_auth.verification_keys,
+        "SERVICE_AUTH__VERIFICATION_KEYS",
+        "a subgraph verifies with them that the gateway is calling",
+    )
+    tokens = ServiceTokens(
+        ttl_seconds=settings.service_auth.ttl_seconds, verifier=Verifier(verification_keys)
+    )
+    draining = asyncio.Event()
+    found: subgraph.Subgraph = import_module(f"subgraphs.{name}.app").create(settings, redis)
+    return subgraph.serve(found, settings, tokens, draining=draining), draining
+
+
+def _configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=settings.http.max_body_bytes,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(settings.http.drain_seconds)),
+    )
