@@ -10,13 +10,12 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 from click import ClickException
 
-PASSWORD = "correct horse battery staple"
+PASSWORD = "correct horse battery staple"  # noqa: S105 - everybody may know it.
 WAIT = 15.0
 
 
@@ -112,22 +111,17 @@ class Api:
         return Api(self.http, self.url, data["logIn"]["accessToken"])
 
 
-async def seed(url: str, *, stripe_secret: str | None = None, mark: Path | None = None) -> None:
+async def seed(url: str, *, stripe_secret: str | None = None) -> None:
     """Leaves the demo companies in the Nexus at this address; doing it again changes nothing.
 
-    Credits arrive only where `stripe_secret` lets this act as the payment provider. `mark` is a
-    file that remembers that all is done.
+    Credits arrive only where `stripe_secret` lets this act as the payment provider.
     """
-    if mark is not None and mark.exists():
-        return
     async with _api(url) as api:
         people = {person for company in COMPANIES for person in [company.owner, *company.others]}
         known = {person: await _account(api, person) for person in sorted(people, key=_email)}
         for company in COMPANIES:
             await _company(company, known, stripe_secret)
         await _files(known[ADA], NOTES, None)
-    if mark is not None:
-        mark.touch()
 
 
 async def welcome(url: str) -> str:

@@ -63,10 +63,14 @@ def _run(stack: ExitStack, *, host: str, port: int, reset: bool) -> None:
     with _step("the databases"):
         asyncio.run(import_module("cli.migrate").migrate(settings))
 
+    seeded = SERVERS / "seeded"
+
     async def welcome() -> None:
         url = settings.http.public_url
-        with _step("the demo data"):
-            await demo.seed(url, stripe_secret=_stripe(settings), mark=SERVERS / "seeded")
+        if not seeded.exists():
+            with _step("the demo data"):
+                await demo.seed(url, stripe_secret=_stripe(settings))
+            seeded.touch()
         click.echo(await demo.welcome(url))
 
     asyncio.run(serving.serve("all", settings, listener, when_ready=welcome))

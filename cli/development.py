@@ -28,10 +28,7 @@ def settings() -> Settings:
                 " servers this command then uses"
             )
         return prepare(addresses)
-    try:
-        return load()
-    except ConfigurationError as error:
-        raise ClickException(str(error)) from error
+    return _loaded()
 
 
 def prepare(addresses: Addresses, *, host: str = "127.0.0.1", port: int = 4000) -> Settings:
@@ -41,6 +38,14 @@ def prepare(addresses: Addresses, *, host: str = "127.0.0.1", port: int = 4000) 
     os.environ.setdefault("NEXUS_HTTP__PUBLIC_URL", f"http://{host}:{port}")
     for name, value in variables(addresses):
         os.environ.setdefault(name, value)
+    return _loaded()
+
+
+def _loaded() -> Settings:
+    # A clone has the supergraph at its root, an installed wheel beside the gateway.
+    places = (ROOT / "supergraph.graphql", ROOT / "gateway" / "supergraph.graphql")
+    found = next((place for place in places if place.exists()), places[0])
+    os.environ.setdefault("NEXUS_SUPERGRAPH", str(found))
     try:
         return load()
     except ConfigurationError as error:
@@ -52,7 +57,6 @@ def variables(addresses: Addresses) -> Iterator[tuple[str, str]]:
     folder = HOME / "secrets"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     yield "NEXUS_ENV", "dev"
-    yield "NEXUS_SUPERGRAPH", str(ROOT / "supergraph.graphql")
     yield "NEXUS_EMBEDDED_WORKER", "true"
     yield "NEXUS_SECRET_KEY", _secret(folder / "secret_key")
     yield from _keys(folder, "access", "AUTH")

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec
 
 import click
 
+from cli.environment import ROOT
+
+P = ParamSpec("P")
+
 PORT = click.IntRange(0, 65535)
 PROCESSES = ("all", "gateway", "users", "orgs", "billing", "storage")
+
+
+def only_in_a_clone(command: Callable[P, None]) -> Callable[P, None]:
+    """A command that an installed wheel refuses, because what it needs is not part of it."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        if not (ROOT / "pyproject.toml").exists():
+            raise click.ClickException("this command works in a clone of the repository only")
+        command(*args, **kwargs)
+
+    return run
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -22,8 +41,9 @@ def main() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=4000, show_default=True, type=PORT, help="Where to listen.")
 @click.option("--reset", is_flag=True, help="Erase all data of earlier runs first.")
+@only_in_a_clone
 def dev(*, host: str, port: int, reset: bool) -> None:
-    """Start everything on this machine: servers, demo data, the graph and a page to try it."""
+    """Start everything, with demo data and a page to try it."""
     from cli import dev
 
     dev.run(host=host, port=port, reset=reset)
@@ -31,8 +51,12 @@ def dev(*, host: str, port: int, reset: bool) -> None:
 
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@only_in_a_clone
 def test(arguments: tuple[str, ...]) -> None:
-    """Run every check and test; with ARGUMENTS, only pytest with those arguments."""
+    """Run every check and test.
+
+    With ARGUMENTS, only pytest runs, and gets them.
+    """
     from cli import checks
 
     sys.exit(checks.run(arguments))
@@ -54,8 +78,12 @@ def test(arguments: tuple[str, ...]) -> None:
     default="supergraph.graphql",
     show_default=True,
 )
+@only_in_a_clone
 def compose(*, check: bool, configuration: Path, output: Path) -> None:
-    """Write each subgraph's schema.graphql and the supergraph composed of them."""
+    """Write the schemas and the supergraph composed of them.
+
+    A schema.graphql for each subgraph, and supergraph.graphql of them all.
+    """
     from cli import compose
 
     stale = compose.compose(configuration, output)
@@ -75,7 +103,10 @@ def compose(*, check: bool, configuration: Path, output: Path) -> None:
 @click.option("--port", type=PORT, help="Overrides NEXUS_HTTP__PORT.")
 @click.option("--inherit", type=int, hidden=True, help="Serve on this open socket.")
 def serve(*, what: str, host: str | None, port: int | None, inherit: int | None) -> None:
-    """Run a server process: the whole graph, the gateway alone, or one subgraph."""
+    """Run a server process.
+
+    WHAT is the whole graph in one process (all), the gateway, or one subgraph.
+    """
     from cli import development, serving
 
     settings = development.settings()
@@ -90,7 +121,10 @@ def serve(*, what: str, host: str | None, port: int | None, inherit: int | None)
 @main.command()
 @click.argument("names", metavar="[SUBGRAPH]...", nargs=-1, type=click.Choice(PROCESSES[2:]))
 def worker(names: tuple[str, ...]) -> None:
-    """Run the background work of all subgraphs, or of those that are named."""
+    """Run the background work of the subgraphs.
+
+    Of all, or of those that are named.
+    """
     from cli import development, worker
 
     worker.main(development.settings(), names or PROCESSES[2:])
@@ -99,7 +133,10 @@ def worker(names: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("names", metavar="[SUBGRAPH]...", nargs=-1, type=click.Choice(PROCESSES[2:]))
 def migrate(names: tuple[str, ...]) -> None:
-    """Bring the databases of all subgraphs, or of those that are named, up to date."""
+    """Bring the databases up to date.
+
+    Those of all subgraphs, or of those that are named.
+    """
     from cli import development, migrate
 
     applied = asyncio.run(migrate.migrate(development.settings(), names or PROCESSES[2:]))
@@ -110,7 +147,7 @@ def migrate(names: tuple[str, ...]) -> None:
 @main.command()
 @click.option("--url", default="http://127.0.0.1:4000", show_default=True, help="A running Nexus.")
 def seed(url: str) -> None:
-    """Fill a running Nexus with the demo companies, through its public API."""
+    """Fill a running Nexus with demo companies."""
     from cli import demo
 
     asyncio.run(demo.seed(url))
@@ -118,6 +155,7 @@ def seed(url: str) -> None:
 
 
 @main.command()
+@only_in_a_clone
 def build() -> None:
     """Build the wheel for production into dist/."""
     from cli import wheel
@@ -127,7 +165,7 @@ def build() -> None:
 
 @main.command()
 def doctor() -> None:
-    """Say what is configured, what answers and what does not, and what to do about it."""
+    """Say what is configured, what answers, and what to do."""
     from cli import doctor
 
     sys.exit(doctor.run())

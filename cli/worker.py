@@ -13,12 +13,11 @@ import uvloop
 from shared import cache, logger, telemetry
 from shared.config import Settings
 from shared.subgraph import Subgraph
+from shared.worker import Worker
 
 
 @asynccontextmanager
-async def working(
-    settings: Settings, names: Sequence[str]
-) -> AsyncIterator[asyncio.Future[list[None]]]:
+async def working(settings: Settings, names: Sequence[str]) -> AsyncIterator[asyncio.Task[None]]:
     """Background work of these subgraphs until the block ends, then drained.
 
     What it gives is done when a worker ended by itself, which none should.
@@ -32,12 +31,19 @@ async def working(
         for found in subgraphs:
             stack.push_async_callback(found.close)
         stop = asyncio.Event()
-        done = asyncio.gather(*(found.worker.run(stop) for found in subgraphs if found.worker))
+        workers = [found.worker for found in subgraphs if found.worker]
+        done = asyncio.create_task(_together(workers, stop))
         try:
             yield done
         finally:
             stop.set()
             await done
+
+
+async def _together(workers: Sequence[Worker], stop: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as group:
+        for worker in workers:
+            group.create_task(worker.run(stop))
 
 
 def main(settings: Settings, names: Sequence[str]) -> None:
@@ -56,6 +62,10 @@ async def _work(settings: Settings, names: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
     async with working(settings, names) as ended:
-        stopping = asyncio.ensure_future(asked.wait())
+        stopping = asyncio.create_task(_asked(asked))
         await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+
+
+async def _asked(event: asyncio.Event) -> None:
+    await event.wait()
