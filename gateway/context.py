@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from shared.auth import ANONYMOUS, Identity
 
-__all__ = ["RequestContext"]
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+__all__ = ["RequestContext", "operation_of", "remember"]
+
+_KEY = "nexus.context"
 
 
 @dataclass(slots=True)
@@ -27,3 +33,14 @@ class RequestContext:
     client_version: str | None = None
     operation_name: str | None = None
     explain: bool = False
+
+
+def remember(context: RequestContext, scope: Scope) -> None:
+    """Let what surrounds the application see the request's context, for its log line."""
+    scope[_KEY] = context
+
+
+def operation_of(scope: Scope) -> str | None:
+    """The name of the GraphQL operation that a request ran, if it had one."""
+    context: RequestContext | None = scope.get(_KEY)
+    return context.operation_name if context is not None else None

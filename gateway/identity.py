@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.cache import LruCache
-from gateway.context import RequestContext
+from gateway.context import RequestContext, remember
 from gateway.federation.plan import Fetch
 from gateway.federation.transport import SubgraphError, SubgraphRequest
 from shared.access import Role
@@ -20,14 +20,20 @@ from shared.errors import Unauthenticated, Unavailable
 from shared.logger import get_logger
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.requests import HTTPConnection
+
     from gateway.federation.transport import SubgraphTransport
     from shared.access_lists import AccessLists
 
-__all__ = ["Caller", "Callers", "ask_orgs"]
+__all__ = ["Caller", "Callers", "ask_orgs", "context_of"]
 
 logger = get_logger(__name__)
 
 _KEPT = 10_000
+_LONGEST_AGENT = 256
+_LONGEST_CLIENT = 64
+_NO_INIT: Mapping[str, Any] = {}
 _FETCH = Fetch(id=0, subgraph="orgs", kind="query", document=QUERY, variables=(("userId",) * 2,))
 
 
@@ -127,3 +133,34 @@ def ask_orgs(
         return {item["organizationId"]: Role(item["role"].lower()) for item in found}
 
     return read
+
+
+async def context_of(
+    connection: HTTPConnection, callers: Callers, init: Mapping[str, Any] = _NO_INIT
+) -> RequestContext:
+    """The context of a request, or of a socket with the payload of its init message.
+
+    Browsers cannot set headers on a socket, so its init message may carry them.
+    """
+    headers = connection.headers
+    token = headers.get("authorization") or _text(init, "authorization", "Authorization")
+    agent = headers.get("user-agent", "")[:_LONGEST_AGENT]
+    caller = await callers.identify(token, user_agent=agent or None)
+    context = RequestContext(
+        identity=caller.identity,
+        expires_at=caller.expires_at,
+        client_name=_client(headers, "name"),
+        client_version=_client(headers, "version"),
+    )
+    remember(context, connection.scope)
+    return context
+
+
+def _client(headers: Headers, what: str) -> str | None:
+    found = headers.get(f"graphql-client-{what}") or headers.get(f"apollographql-client-{what}")
+    return found[:_LONGEST_CLIENT] if found else None
+
+
+def _text(init: Mapping[str, Any], *names: str) -> str | None:
+    found = next((init[name] for name in names if name in init), None)
+    return found if isinstance(found, str) else None

@@ -27,6 +27,10 @@ __all__ = ["HttpTransport", "SubgraphEndpoint"]
 _ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 _HEADERS = {"content-type": "application/json", "accept": _ACCEPT}
 _CHUNK = 65_536
+# Of one connection only, or no longer true once the body has been decoded.
+_HOP_BY_HOP = frozenset(
+    {"connection", "content-encoding", "content-length", "keep-alive", "transfer-encoding"}
+)
 
 
 class SubgraphEndpoint(msgspec.Struct, frozen=True):
@@ -94,22 +98,29 @@ class HttpTransport:
             await stream.aclose()
 
     async def forward(
-        self, subgraph: str, request: ForwardedRequest, headers: Mapping[str, str]
+        self, subgraph: str, request: ForwardedRequest, context: RequestContext
     ) -> ForwardedResponse:
-        """Hand a REST request to the server of that subgraph."""
+        """Hand a REST request to the server of that subgraph.
+
+        The gateway's signature travels as ``x-nexus-service``, beside whatever
+        ``authorization`` the client sent.
+        """
         parts = urlsplit(self._endpoint(subgraph).url)
-        response = await self._request(
-            subgraph,
-            request.method,
-            f"{parts.scheme}://{parts.netloc}{request.path}",
-            {**request.headers, **headers, **current_headers()},
-            request.body,
-        )
-        return ForwardedResponse(
-            response.status,
-            {name.lower(): value for name, value in response.headers.items()},
-            _chunks(response),
-        )
+        signature = self._headers(context, subgraph).get("authorization", "")
+        async with self._translated(subgraph):
+            response = await self._request(
+                subgraph,
+                request.method,
+                f"{parts.scheme}://{parts.netloc}{request.path}",
+                {**request.headers, "x-nexus-service": signature, **current_headers()},
+                request.body,
+            )
+        headers = {
+            name.lower(): value
+            for name, value in response.headers.items()
+            if name.lower() not in _HOP_BY_HOP
+        }
+        return ForwardedResponse(response.status, headers, _chunks(response))
 
     async def close(self) -> None:
         """Close every connection."""

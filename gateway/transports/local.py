@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import Message, Scope
 
+    from gateway.context import RequestContext
     from shared.auth import Identity
     from shared.protocols.service import GraphQLService
 
@@ -66,13 +67,13 @@ class LocalTransport:
             await closing(stream)
 
     async def forward(
-        self, subgraph: str, request: ForwardedRequest, identity: Identity
+        self, subgraph: str, request: ForwardedRequest, context: RequestContext
     ) -> ForwardedResponse:
         """Hand a REST request to one of the subgraph's routes."""
         router = self._routers.get(subgraph)
         if router is None:
             raise SubgraphError(f"There is no subgraph {subgraph}.")
-        return await _call(router, _scope(request, identity), request.body)
+        return await _call(router, _scope(request, context.identity), request.body)
 
     async def close(self) -> None:
         """Nothing is held here: the subgraphs are closed by who made them."""

@@ -1,0 +1,229 @@
+"""Puts the gateway together: settings in, an ASGI application out.
+
+As a monolith the subgraphs are made here too, from their import strings; as
+services they are reached over HTTP, with calls that the gateway signs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route, WebSocketRoute
+
+from gateway import health
+from gateway.context import RequestContext, operation_of
+from gateway.federation.supergraph import Supergraph, SupergraphError
+from gateway.ide import IdePage, asset_route
+from gateway.identity import Callers, ask_orgs, context_of
+from gateway.pipeline import Pipeline
+from gateway.runtime import Runtime, Transport
+from gateway.security.headers import SecurityHeaders, cors
+from gateway.security.limits import Limits
+from gateway.transports.http import HttpTransport, SubgraphEndpoint
+from gateway.transports.local import LocalTransport
+from shared.access_lists import AccessLists
+from shared.auth import AccessTokens, ServiceTokens, Signer, Verifier
+from shared.cache import connect
+from shared.config import SUBGRAPHS, ConfigurationError, required
+from shared.observation import Observed
+from shared.protocols.endpoint import GraphQLEndpoint
+from shared.protocols.http import GraphQLHTTP
+from shared.protocols.sse import EventStreams
+from shared.protocols.websocket import GraphQLWebSocket
+from shared.telemetry import LoopLag, metrics
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+    from starlette.types import ASGIApp
+
+    from shared.cache import Redis
+    from shared.config import Settings
+    from shared.subgraph import Subgraph
+
+__all__ = ["create"]
+
+_FACTORY = "subgraphs.{}.app"
+
+
+def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Starlette:
+    """The gateway; nothing is connected before it is served.
+
+    Set ``draining`` before stopping the server: streams end, so that their
+    clients connect elsewhere, and readiness is off.
+    """
+    draining = draining or asyncio.Event()
+    redis = connect(settings.redis)
+    supergraph = _supergraph(settings)
+    subgraphs = _subgraphs(settings, redis) if settings.mode == "monolith" else []
+    transport = _transport(settings, supergraph, subgraphs)
+    pipeline = _pipeline(settings, Runtime(supergraph, transport, limits=_limits(settings)))
+    callers = _callers(settings, redis, pipeline)
+    checks = {"redis": redis.ping, **_checks(subgraphs)}
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(redis.aclose)
+            for subgraph in subgraphs:
+                stack.push_async_callback(subgraph.close)
+            stack.push_async_callback(pipeline.close)
+            await stack.enter_async_context(LoopLag("gateway"))
+            if settings.embedded_worker:
+                await stack.enter_async_context(_working(subgraphs))
+            yield
+
+    endpoint = _endpoint(settings, pipeline, callers, draining)
+    return Starlette(
+        routes=[
+            Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", endpoint),
+            Route("/health/live", health.live),
+            Route("/health/ready", health.Ready(checks, draining)),
+            Route("/metrics", metrics),
+            *([asset_route()] if settings.graphql.ide else []),
+        ],
+        middleware=[
+            Middleware(
+                Observed,
+                service="gateway",
+                timeout_seconds=settings.http.request_timeout_seconds,
+                operation=operation_of,
+            ),
+            Middleware(SecurityHeaders),
+            *([cors(settings.http.allowed_origins)] if settings.http.allowed_origins else []),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def _supergraph(settings: Settings) -> Supergraph:
+    path = settings.supergraph
+    try:
+        return Supergraph.from_sdl(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the supergraph {path}: {error.strerror}") from error
+    except SupergraphError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+def _subgraphs(settings: Settings, redis: Redis) -> list[Subgraph]:
+    made: list[Subgraph] = []
+    for name in SUBGRAPHS:
+        module: Any = import_module(_FACTORY.format(name))
+        made.append(module.create(settings, redis))
+    return made
+
+
+def _transport(settings: Settings, supergraph: Supergraph, subgraphs: list[Subgraph]) -> Transport:
+    timeout = settings.http.request_timeout_seconds
+    if subgraphs:
+        return LocalTransport(
+            {each.name: each.service for each in subgraphs},
+            routes={each.name: each.routes for each in subgraphs},
+            timeout_seconds=timeout,
+        )
+    key = required(
+        settings.service_auth.signing_key, "SERVICE_AUTH__SIGNING_KEY", "signs calls to subgraphs"
+    )
+    tokens = ServiceTokens(ttl_seconds=settings.service_auth.ttl_seconds, signer=Signer(key))
+
+    def headers(context: RequestContext, subgraph: str) -> Mapping[str, str]:
+        token = tokens.sign(context.identity, subgraph=subgraph)
+        return {**context.forwarded, "authorization": f"Bearer {token}"}
+
+    endpoints = {
+        name: SubgraphEndpoint(settings.subgraph(name).url or info.url)
+        for name, info in supergraph.subgraphs.items()
+    }
+    return HttpTransport(endpoints, headers, timeout_seconds=timeout)
+
+
+def _limits(settings: Settings) -> Limits:
+    graphql = settings.graphql
+    return Limits(
+        tokens=graphql.max_tokens,
+        depth=graphql.max_depth,
+        aliases=graphql.max_aliases,
+        root_fields=graphql.max_root_fields,
+        directives=graphql.max_directives,
+    )
+
+
+def _pipeline(settings: Settings, runtime: Runtime) -> Pipeline:
+    return Pipeline(
+        runtime,
+        introspection=settings.graphql.introspection,
+        timeout_seconds=settings.http.request_timeout_seconds,
+    )
+
+
+def _callers(settings: Settings, redis: Redis, pipeline: Pipeline) -> Callers:
+    auth = settings.auth
+    verifier = (
+        Verifier(auth.verification_keys.get_secret_value())
+        if auth.verification_keys is not None
+        else Verifier(
+            Signer(
+                required(auth.signing_key, "AUTH__VERIFICATION_KEYS", "verifies access tokens")
+            ).public_pem
+        )
+    )
+    tokens = AccessTokens(
+        issuer=auth.issuer, ttl_seconds=auth.access_ttl_seconds, signer=None, verifier=verifier
+    )
+    return Callers(tokens, AccessLists(redis), ask_orgs(lambda: pipeline.runtime.transport))
+
+
+def _endpoint(
+    settings: Settings, pipeline: Pipeline, callers: Callers, draining: asyncio.Event
+) -> ASGIApp:
+    async def from_request(connection: HTTPConnection) -> RequestContext:
+        return await context_of(connection, callers)
+
+    async def from_init(connection: HTTPConnection, payload: Mapping[str, Any]) -> RequestContext:
+        return await context_of(connection, callers, payload)
+
+    most = settings.http.max_body_bytes
+    endpoint: ASGIApp = GraphQLEndpoint(
+        http=GraphQLHTTP(pipeline, from_request, max_body_bytes=most, draining=draining),
+        websocket=GraphQLWebSocket(
+            pipeline,
+            from_init,
+            expires_at=lambda context: context.expires_at,
+            max_message_bytes=most,
+            draining=draining,
+        ),
+        event_streams=EventStreams(pipeline, from_request, max_body_bytes=most, draining=draining),
+    )
+    return IdePage(endpoint) if settings.graphql.ide else endpoint
+
+
+def _checks(subgraphs: list[Subgraph]) -> dict[str, Callable[[], Awaitable[object]]]:
+    return {
+        f"{subgraph.name}.{name}": check
+        for subgraph in subgraphs
+        for name, check in subgraph.checks.items()
+    }
+
+
+@asynccontextmanager
+async def _working(subgraphs: list[Subgraph]) -> AsyncIterator[None]:
+    """Run the subgraphs' background work in this process."""
+    stop = asyncio.Event()
+    tasks = [
+        asyncio.create_task(subgraph.worker.run(stop), name=f"worker-{subgraph.name}")
+        for subgraph in subgraphs
+        if subgraph.worker is not None
+    ]
+    try:
+        yield
+    finally:
+        stop.set()
+        if tasks:
+            await asyncio.wait(tasks)
