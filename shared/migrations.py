@@ -6,7 +6,6 @@ the subgraph's own role, inside its own PostgreSQL schema.
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -53,8 +52,8 @@ async def migrate(settings: Settings, names: Sequence[str]) -> dict[str, list[st
     """
     if settings.database.admin_url is not None:
         await prepare_roles(settings, names)
-    results = await asyncio.gather(*(_upgrade(settings, name) for name in names))
-    return dict(zip(names, results, strict=True))
+    # One after the other: Alembic's `op` belongs to the whole process.
+    return {name: await _upgrade(settings, name) for name in names}
 
 
 async def prepare_roles(settings: Settings, names: Sequence[str]) -> None:
