@@ -154,7 +154,8 @@ class Fetches:
 
     def _select(self, place: _Place, step: Select, *, client: bool) -> _Place:
         if step.edge is None:
-            _select_typename(place, step.key if client else _TYPENAME)
+            # Aliases of it are the projection's business: all mean the same value.
+            _select_typename(place)
             return place
         if client:
             key = step.key
@@ -290,11 +291,11 @@ def _identify(place: _Place) -> None:
     replace a real one another fetch has found.
     """
     if not place.is_cast and not (place.node.interface_object and place.is_entity):
-        _select_typename(place, _TYPENAME)
+        _select_typename(place)
 
 
-def _select_typename(place: _Place, key: str) -> None:
-    place.selections.fields.setdefault(key, Selected(_TYPENAME, (), None))
+def _select_typename(place: _Place) -> None:
+    place.selections.fields.setdefault(_TYPENAME, Selected(_TYPENAME, (), None))
 
 
 def merge_inputs(
