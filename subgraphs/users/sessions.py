@@ -99,7 +99,7 @@ class Sessions:
     async def open(self, user_id: str, *, user_agent: str | None) -> tuple[Session, str]:
         """A new session and its first refresh token."""
         now = self._clock()
-        session = Session(uuid.uuid4().hex, user_id, (user_agent or "")[:200] or None, now, now)
+        session = Session(uuid.uuid4().hex, user_id, _printable(user_agent), now, now)
         state: Mapping[Any, Any] = {
             "user_id": user_id,
             "user_agent": session.user_agent or "",
@@ -190,6 +190,10 @@ class Sessions:
         if not hmac.compare_digest(token, self._token(session_id, count)):
             raise SessionEnded
         return session_id, count
+
+
+def _printable(user_agent: str | None) -> str | None:
+    return "".join(each for each in user_agent or "" if each.isprintable())[:200] or None
 
 
 def _key(session_id: str) -> str:

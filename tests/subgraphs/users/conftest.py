@@ -96,7 +96,9 @@ class Users:
         user = payload["user"]
         return Person(user["id"], user["email"], payload["accessToken"], payload["refreshToken"])
 
-    async def log_in(self, email: str, password: str = PASSWORD, *, by: Identity = ANONYMOUS) -> Person:
+    async def log_in(
+        self, email: str, password: str = PASSWORD, *, by: Identity = ANONYMOUS
+    ) -> Person:
         """Someone who exists, in a new session."""
         payload = (
             await self.data(
@@ -106,9 +108,7 @@ class Users:
                 by=by,
             )
         )["logIn"]
-        return Person(
-            payload["user"]["id"], email, payload["accessToken"], payload["refreshToken"]
-        )
+        return Person(payload["user"]["id"], email, payload["accessToken"], payload["refreshToken"])
 
     def sessions(self, *, at: float) -> Sessions:
         """The sessions as a process whose clock stands at ``at`` sees them."""
@@ -127,6 +127,7 @@ class Users:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """The subgraph's worker runs inside the block."""
+        assert self.subgraph.worker is not None
         stop = asyncio.Event()
         worker = asyncio.create_task(self.subgraph.worker.run(stop))
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 
@@ -27,6 +26,48 @@ mutation($input: UpdateSettingsInput!) {
 _CHANGE_PASSWORD = """
 mutation($input: ChangePasswordInput!) { changePassword(input: $input) { endedSessions } }
 """
+_BAD_ACCOUNTS: list[tuple[dict[str, Any], str]] = [
+    ({"email": "no address"}, "email"),
+    ({"email": "a@b"}, "email"),
+    ({"email": f"{'a' * 65}@example.org"}, "email"),
+    ({"email": f"a@{'b' * 250}.org"}, "email"),
+    ({"email": "a\u0000b@example.org"}, "email"),
+    ({"email": "a\u202eb@example.org"}, "email"),
+    ({"email": "a" * 500_000}, "email"),
+    ({"name": "   "}, "name"),
+    ({"name": "a" * 101}, "name"),
+    ({"name": "a\u0000b"}, "name"),
+    ({"name": "\u202eevil"}, "name"),
+    ({"name": "\ud800"}, "name"),
+    ({"password": "too short"}, "password"),
+    ({"password": "a" * 201}, "password"),
+    ({"password": "\ud800" * 10}, "password"),
+    ({"locale": "english"}, "locale"),
+    ({"locale": "en_US"}, "locale"),
+    ({"timeZone": "Mars/Olympus"}, "timeZone"),
+    ({"timeZone": "../../etc/passwd"}, "timeZone"),
+]
+_BAD_PROFILES: list[tuple[dict[str, Any], str]] = [
+    ({"name": None}, "name"),
+    ({"locale": None}, "locale"),
+    ({"timeZone": None}, "timeZone"),
+    ({"name": ""}, "name"),
+    ({"avatarUrl": ""}, "avatarUrl"),
+    ({"avatarUrl": "javascript:alert(1)"}, "avatarUrl"),
+    ({"avatarUrl": "http://example.org/a.png"}, "avatarUrl"),
+    ({"avatarUrl": "https://user:secret@example.org/"}, "avatarUrl"),
+    ({"avatarUrl": "https://[example"}, "avatarUrl"),
+    ({"avatarUrl": "https://example.org/" + "a" * 2000}, "avatarUrl"),
+    ({"avatarUrl": "https://example.org/\u0000"}, "avatarUrl"),
+]
+_MUTATIONS = [
+    'updateProfile(input: {version: 1, name: "x"}) { id }',
+    "updateSettings(input: {version: 1}) { version }",
+    "logOut { endedSessions }",
+    'endSession(input: {sessionId: "x"}) { sessionId }',
+    "requestDeletion { id }",
+    'cancelDeletion(id: "%s") { id }' % ("0" * 32),
+]
 _NEW = {"email": "ada@example.org", "password": PASSWORD, "name": "Ada"}
 
 
@@ -69,39 +110,14 @@ async def test_signing_up_logs_in_and_shows_the_own_account(users: Users) -> Non
 async def test_a_stranger_is_nobody(users: Users) -> None:
     assert await users.data("{ me { id } }") == {"me": None}
     ada = await users.sign_up()
-    error = await users.error('{ user(id: "%s") { id } }' % ada.id)
+    error = await users.error("query($id: ID!) { user(id: $id) { id } }", {"id": ada.id})
     assert error["code"] == "UNAUTHENTICATED"
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"email": "no address"}, "email"),
-        ({"email": "a@b"}, "email"),
-        ({"email": f"{'a' * 65}@example.org"}, "email"),
-        ({"email": f"a@{'b' * 250}.org"}, "email"),
-        ({"email": "a\u0000b@example.org"}, "email"),
-        ({"email": "a\u202eb@example.org"}, "email"),
-        ({"email": "a" * 500_000}, "email"),
-        ({"name": "   "}, "name"),
-        ({"name": "a" * 101}, "name"),
-        ({"name": "a\u0000b"}, "name"),
-        ({"name": "\u202eevil"}, "name"),
-        ({"name": "\ud800"}, "name"),
-        ({"password": "too short"}, "password"),
-        ({"password": "a" * 201}, "password"),
-        ({"password": "\ud800" * 10}, "password"),
-        ({"locale": "english"}, "locale"),
-        ({"locale": "en_US"}, "locale"),
-        ({"timeZone": "Mars/Olympus"}, "timeZone"),
-        ({"timeZone": "../../etc/passwd"}, "timeZone"),
-    ],
-)
-async def test_signing_up_with_bad_input_names_the_field(
-    users: Users, change: dict[str, Any], field: str
-) -> None:
-    error = await users.error(_SIGN_UP, {"input": {**_NEW, **change}})
-    assert (error["code"], error["field"]) == ("BAD_USER_INPUT", field)
+async def test_signing_up_with_bad_input_names_the_field(users: Users) -> None:
+    for change, field in _BAD_ACCOUNTS:
+        error = await users.error(_SIGN_UP, {"input": {**_NEW, **change}})
+        assert (error["code"], error["field"]) == ("BAD_USER_INPUT", field), change
 
 
 async def test_an_input_field_that_does_not_exist_is_refused(users: Users) -> None:
@@ -111,21 +127,11 @@ async def test_an_input_field_that_does_not_exist_is_refused(users: Users) -> No
     assert {each["extensions"]["code"] for each in answer["errors"]} == {"BAD_USER_INPUT"}
 
 
-@pytest.mark.parametrize(
-    "other", ["ADA@EXAMPLE.ORG", " ada@example.org", "ada@exam\u212ale.org".replace("\u212a", "p")]
-)
-async def test_an_address_belongs_to_one_account_however_it_is_spelt(
-    users: Users, other: str
-) -> None:
-    await users.sign_up("ada@example.org")
-    error = await users.error(_SIGN_UP, {"input": {**_NEW, "email": other}})
-    assert error["code"] == "CONFLICT"
-
-
-async def test_two_spellings_of_one_letter_are_one_address(users: Users) -> None:
+async def test_an_address_belongs_to_one_account_however_it_is_spelt(users: Users) -> None:
     await users.sign_up("jos\u00e9@example.org")
-    error = await users.error(_SIGN_UP, {"input": {**_NEW, "email": "jose\u0301@example.org"}})
-    assert error["code"] == "CONFLICT"
+    for other in ("JOS\u00c9@Example.ORG", " jos\u00e9@example.org", "jose\u0301@example.org"):
+        error = await users.error(_SIGN_UP, {"input": {**_NEW, "email": other}})
+        assert error["code"] == "CONFLICT", other
 
 
 async def test_of_many_who_race_for_an_address_one_gets_it(users: Users) -> None:
@@ -179,8 +185,8 @@ async def test_an_unknown_address_costs_as_much_work_as_a_wrong_password(users: 
 
 
 async def test_a_password_typed_on_another_keyboard_is_the_same(users: Users) -> None:
-    await users.sign_up("ada@example.org", password="passw\u00f6rter sind gut")
-    assert await users.log_in("ada@example.org", "passwo\u0308rter sind gut")
+    ada = await users.sign_up("ada@example.org", password="passw\u00f6rter sind gut")
+    assert (await users.log_in("ada@example.org", "passwo\u0308rter sind gut")).id == ada.id
 
 
 async def test_changing_the_password_ends_the_other_sessions(users: Users) -> None:
@@ -197,7 +203,8 @@ async def test_changing_the_password_ends_the_other_sessions(users: Users) -> No
     assert not await users.redis.exists(f"session:{other.session_id}")
     old = {"input": {"email": "ada@example.org", "password": PASSWORD}}
     assert (await users.error(_LOG_IN, old))["code"] == "UNAUTHENTICATED"
-    assert await users.log_in("ada@example.org", "another password")
+    again = await users.log_in("ada@example.org", "another password")
+    assert again.id == ada.id
 
 
 async def test_changing_the_password_takes_the_current_one(users: Users) -> None:
@@ -272,29 +279,12 @@ async def test_a_change_that_changes_nothing_keeps_the_version(users: Users) -> 
     assert data["updateProfile"]["version"] == 1
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"name": None}, "name"),
-        ({"locale": None}, "locale"),
-        ({"timeZone": None}, "timeZone"),
-        ({"name": ""}, "name"),
-        ({"avatarUrl": ""}, "avatarUrl"),
-        ({"avatarUrl": "javascript:alert(1)"}, "avatarUrl"),
-        ({"avatarUrl": "http://example.org/a.png"}, "avatarUrl"),
-        ({"avatarUrl": "https://user:secret@example.org/"}, "avatarUrl"),
-        ({"avatarUrl": "https://[example"}, "avatarUrl"),
-        ({"avatarUrl": "https://example.org/" + "a" * 2000}, "avatarUrl"),
-        ({"avatarUrl": "https://example.org/\u0000"}, "avatarUrl"),
-    ],
-)
-async def test_a_bad_profile_changes_nothing(
-    users: Users, change: dict[str, Any], field: str
-) -> None:
+async def test_a_bad_profile_changes_nothing(users: Users) -> None:
     ada = await users.sign_up()
-    given = {"version": 1, **change}
-    error = await users.error(_UPDATE_PROFILE, {"input": given}, by=ada.identity)
-    assert (error["code"], error["field"]) == ("BAD_USER_INPUT", field)
+    for change, field in _BAD_PROFILES:
+        given = {"version": 1, **change}
+        error = await users.error(_UPDATE_PROFILE, {"input": given}, by=ada.identity)
+        assert (error["code"], error["field"]) == ("BAD_USER_INPUT", field), change
     assert (await users.data("{ me { version } }", by=ada.identity))["me"]["version"] == 1
 
 
@@ -331,19 +321,10 @@ async def test_settings_change_where_a_field_is_given(users: Users) -> None:
     assert (error["code"], error["field"]) == ("BAD_USER_INPUT", "securityAlerts")
 
 
-@pytest.mark.parametrize(
-    "mutation",
-    [
-        'updateProfile(input: {version: 1, name: "x"}) { id }',
-        "updateSettings(input: {version: 1}) { version }",
-        "logOut { endedSessions }",
-        'endSession(input: {sessionId: "x"}) { sessionId }',
-        "requestDeletion { id }",
-        'cancelDeletion(id: "%s") { id }' % ("0" * 32),
-    ],
-)
-async def test_a_stranger_changes_nothing(users: Users, mutation: str) -> None:
-    assert (await users.error(f"mutation {{ {mutation} }}"))["code"] == "UNAUTHENTICATED"
+async def test_a_stranger_changes_nothing(users: Users) -> None:
+    for mutation in _MUTATIONS:
+        error = await users.error(f"mutation {{ {mutation} }}")
+        assert error["code"] == "UNAUTHENTICATED", mutation
 
 
 async def test_someone_whose_account_is_gone_changes_nothing(users: Users) -> None:
@@ -351,7 +332,9 @@ async def test_someone_whose_account_is_gone_changes_nothing(users: Users) -> No
     assert await users.data("{ me { id } }", by=gone) == {"me": None}
     given = {"input": {"version": 1, "name": "x"}}
     assert (await users.error(_UPDATE_PROFILE, given, by=gone))["code"] == "NOT_FOUND"
-    assert (await users.error("mutation { requestDeletion { id } }", by=gone))["code"] == "NOT_FOUND"
+    assert (await users.error("mutation { requestDeletion { id } }", by=gone))[
+        "code"
+    ] == "NOT_FOUND"
 
 
 async def test_every_change_is_a_fact(users: Users) -> None:
