@@ -58,7 +58,7 @@ def make_settings(
         "service_auth": {"signing_key": service_private, "verification_keys": service_public},
         "webhooks": {"stripe_secret": STRIPE_SECRET, "mercadopago_secret": MERCADOPAGO_SECRET},
         "privacy": {"deletion_grace_seconds": 0},
-        "graphql": {"introspection": True, "ide": True, "explain": True},
+        "graphql": {"introspection": True, "explain": True},
     }
     for name in SUBGRAPHS:
         own = admin.set(username=name, password=f"{name}-password")
