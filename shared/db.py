@@ -70,8 +70,10 @@ def per_parent(
     key of the last row that the reader has already.  Each parent costs one
     descent of an index on (parent, key), however many rows it has.
     """
-    ids = func.unnest(cast(list(set(parents)), ARRAY(Uuid(as_uuid=False)))).table_valued(
-        column("id", Uuid), name="parents"
+    ids = (
+        func.unnest(cast(list(set(parents)), ARRAY(Uuid(as_uuid=False))))
+        .table_valued(column("id", Uuid), name="parents")
+        .render_derived()
     )
     rows = select(model).where(parent == ids.c.id, *where)
     if after is not None:
