@@ -43,6 +43,7 @@ __all__ = [
     "Report",
     "Stripe",
     "Unclear",
+    "stripe_signature",
 ]
 
 _PLAIN = re.compile(r"[\x21-\x7e]{1,255}")
@@ -402,6 +403,12 @@ def _match(secrets: Iterable[bytes], signed: bytes, given: Sequence[str]) -> Non
             valid |= hmac.compare_digest(expected, each.encode())
     if not valid:
         raise BadWebhook
+
+
+def stripe_signature(secret: bytes, body: bytes, *, sent_at: int) -> str:
+    """The value of ``Stripe-Signature`` for a body."""
+    signature = hmac.digest(secret, f"{sent_at}.".encode() + body, hashlib.sha256).hex()
+    return f"t={sent_at},v1={signature}"
 
 
 def _text(body: bytes) -> str:

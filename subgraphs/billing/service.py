@@ -446,8 +446,8 @@ async def _draft(
 
 
 async def _issue(session: WriteSession, invoice: Invoice, *, now: dt.datetime) -> None:
-    invoice.year = now.year
-    invoice.sequence = await repository.next_number(session, str(invoice.organization_id), now.year)
+    number = await repository.next_number(session, str(invoice.organization_id), now.year)
+    invoice.year, invoice.sequence = now.year, number
     invoice.status = "open"
     invoice.issued_at = now
     invoice.due_at = now + _TO_PAY

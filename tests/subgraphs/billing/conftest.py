@@ -1,0 +1,320 @@
+"""The billing subgraph on real servers, asked as the gateway asks it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.engine import Engine
+from starlette.applications import Starlette
+
+from shared import migrations
+from shared.access import Role
+from shared.access_lists import AccessLists
+from shared.auth import ANONYMOUS, Identity
+from shared.cache import Redis, connect
+from shared.config import Settings
+from shared.db import Database
+from shared.events import EventBus
+from shared.protocols.service import GraphQLRequest
+from shared.subgraph import Subgraph
+from subgraphs.billing import simulation
+from subgraphs.billing.app import create
+from subgraphs.billing.providers import Providers
+from subgraphs.billing.tasks import Tasks
+from tests.support import databases, nexus
+from tests.support.servers import Servers
+
+TOP_UP = """
+mutation TopUp($input: TopUpCreditsInput!) {
+  topUpCredits(input: $input) {
+    invoice { id number status purpose total { amount currency } paidAt
+      lines { description quantity amount { amount } } organization { id } }
+    payment { id status method checkoutUrl amount { amount currency } }
+  }
+}
+"""
+CHANGE_PLAN = """
+mutation Change($input: ChangePlanInput!) {
+  changePlan(input: $input) {
+    organization { id plan { code } creditBalance { amount } }
+    invoice { id number status total { amount }
+      lines { description amount { amount } } payments { method status } }
+  }
+}
+"""
+PAY = """
+mutation Pay($input: PayInvoiceInput!) {
+  payInvoice(input: $input) { id number status paidAt payments { method status } }
+}
+"""
+VOID = """
+mutation Void($input: VoidInvoiceInput!) {
+  voidInvoice(input: $input) { id status voidedAt payments { status } }
+}
+"""
+ACCOUNT = """
+query Account($organizations: [_Any!]!) {
+  _entities(representations: $organizations) {
+    ... on Organization { id plan { code } creditBalance { amount currency } billingEmail
+      invoices { edges { node { id number status total { amount } } } } }
+  }
+}
+"""
+
+_KEYS = itertools.count(1)
+
+
+def new_id() -> str:
+    """An id that nothing has yet."""
+    return str(uuid.uuid4())
+
+
+def key() -> str:
+    """An idempotency key that was not used yet."""
+    return f"key-{next(_KEYS)}"
+
+
+class Clock:
+    """A clock that stands until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = dt.datetime(2031, 3, 10, 12, tzinfo=dt.UTC)
+
+    def __call__(self) -> dt.datetime:
+        return self.now
+
+    def advance(self, **step: float) -> None:
+        """Time passes."""
+        self.now += dt.timedelta(**step)
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """An organization, and someone of each role."""
+
+    id: str = field(default_factory=new_id)
+    user_id: str = field(default_factory=new_id)
+
+    def by(self, role: Role = Role.OWNER) -> Identity:
+        """Someone with this role."""
+        return Identity(self.user_id, "session", {self.id: role})
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """The subgraph, and short ways to use it."""
+
+    subgraph: Subgraph
+    settings: Settings
+    redis: Redis
+    database: Database
+    clock: Clock
+    tasks: Tasks
+    http: httpx.AsyncClient
+
+    async def ask(
+        self, query: str, variables: dict[str, Any] | None = None, *, by: Identity = ANONYMOUS
+    ) -> dict[str, Any]:
+        """The response map."""
+        request = GraphQLRequest(query, variables=variables or {})
+        return (await self.subgraph.service.execute(request, by)).payload()
+
+    async def data(
+        self, query: str, variables: dict[str, Any] | None = None, *, by: Identity = ANONYMOUS
+    ) -> dict[str, Any]:
+        """The data of an operation without errors."""
+        answer = await self.ask(query, variables, by=by)
+        assert "errors" not in answer, answer["errors"]
+        found: dict[str, Any] = answer["data"]
+        return found
+
+    async def error(
+        self, query: str, variables: dict[str, Any] | None = None, *, by: Identity = ANONYMOUS
+    ) -> dict[str, Any]:
+        """The extensions, with the message, of the one error."""
+        answer = await self.ask(query, variables, by=by)
+        [error] = answer["errors"]
+        return {"message": error["message"], **error["extensions"]}
+
+    async def account(self, company: Company) -> dict[str, Any]:
+        """What the company's owner sees of its account."""
+        representation = {"__typename": "Organization", "id": company.id}
+        data = await self.data(ACCOUNT, {"organizations": [representation]}, by=company.by())
+        found: dict[str, Any] = data["_entities"][0]
+        return found
+
+    async def credits(self, company: Company) -> int:
+        """The company's balance."""
+        amount: int = (await self.account(company))["creditBalance"]["amount"]
+        return amount
+
+    async def top_up(self, company: Company, amount: int = 5000, **changes: Any) -> dict[str, Any]:
+        """The payload of a top-up that nobody has paid."""
+        given = {
+            "organizationId": company.id,
+            "amount": {"amount": amount, "currency": "EUR"},
+            "idempotencyKey": key(),
+            **changes,
+        }
+        data = await self.data(TOP_UP, {"input": given}, by=company.by())
+        payload: dict[str, Any] = data["topUpCredits"]
+        return payload
+
+    async def fund(self, company: Company, amount: int) -> None:
+        """Give the company credits, by a top-up that was paid."""
+        payment = (await self.top_up(company, amount))["payment"]
+        response = await self.send_paid(payment["id"], amount)
+        assert response.status_code == 204
+        await self.handle_webhooks()
+
+    async def change_plan(self, company: Company, code: str, **changes: Any) -> dict[str, Any]:
+        """The payload of a change of plan."""
+        given = {"organizationId": company.id, "planCode": code, "idempotencyKey": key(), **changes}
+        data = await self.data(CHANGE_PLAN, {"input": given}, by=company.by())
+        payload: dict[str, Any] = data["changePlan"]
+        return payload
+
+    async def pay(self, company: Company, invoice_id: str, **changes: Any) -> dict[str, Any]:
+        """The response to paying an invoice."""
+        given = {"invoiceId": invoice_id, "idempotencyKey": key(), **changes}
+        return await self.ask(PAY, {"input": given}, by=company.by())
+
+    async def void(self, company: Company, invoice_id: str) -> dict[str, Any]:
+        """The response to voiding an invoice."""
+        return await self.ask(VOID, {"input": {"invoiceId": invoice_id}}, by=company.by())
+
+    async def send_paid(
+        self, payment_id: str, amount: int, *, currency: str = "EUR"
+    ) -> httpx.Response:
+        """The answer to Stripe's message that it has the money."""
+        headers, body = simulation.paid(
+            payment_id,
+            amount=amount,
+            currency=currency,
+            secret=nexus.STRIPE_SECRET,
+            now=self.clock.now,
+        )
+        return await self.http.post("/webhooks/stripe", content=body, headers=headers)
+
+    async def send(self, kind: str, about: dict[str, Any], *, event_id: str) -> httpx.Response:
+        """The answer to a message of Stripe's."""
+        body = simulation.event(kind, about, event_id=event_id, now=self.clock.now)
+        headers = simulation.signed(body, secret=nexus.STRIPE_SECRET, now=self.clock.now)
+        return await self.http.post("/webhooks/stripe", content=body, headers=headers)
+
+    async def handle_webhooks(self) -> None:
+        """Handle every stored message that is not handled, as the worker's jobs do."""
+        for row in await self.rows("select id from webhook_events where status = 'received'"):
+            await self.tasks.handle_webhook({"event": str(row["id"])})
+
+    async def rows(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
+        """What is in the database."""
+        async with self.database.read() as session:
+            return [
+                dict(row) for row in (await session.execute(text(query), parameters)).mappings()
+            ]
+
+    async def facts(self, topic: str) -> list[str]:
+        """The payloads of the facts that were written, oldest first."""
+        query = "select payload from outbox where topic = :topic order by position"
+        return [row["payload"] for row in await self.rows(query, topic=topic)]
+
+    async def check_books(self) -> None:
+        """Everything sums to zero, and kept balances are what their entries sum to."""
+        [total] = await self.rows("select coalesce(sum(amount), 0) as sum from ledger_entries")
+        assert total["sum"] == 0
+        wrong = await self.rows(
+            "select a.id from ledger_accounts a left join ledger_entries e on e.account_id = a.id"
+            " where a.balance is not null group by a.id"
+            " having a.balance <> coalesce(sum(e.amount), 0) or a.balance < 0"
+        )
+        assert wrong == []
+
+    @property
+    def bus(self) -> EventBus:
+        """The bus that other subgraphs use."""
+        return EventBus(self.redis)
+
+    @property
+    def access(self) -> AccessLists:
+        """What the gateway keeps about callers."""
+        return AccessLists(self.redis)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """The subgraph's worker runs inside the block."""
+        assert self.subgraph.worker is not None
+        stop = asyncio.Event()
+        worker = asyncio.create_task(self.subgraph.worker.run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await worker
+
+
+@pytest.fixture(scope="session")
+def template_database(started_servers: Servers) -> str:
+    """A template with this subgraph alone."""
+
+    async def prepare(url: str) -> None:
+        settings = nexus.make_settings(started_servers, url, "redis://-", "-")
+        await migrations.migrate(settings, ["billing"])
+
+    name = f"template_billing_{started_servers.worker}"
+    return databases.make_template(started_servers.postgres_url, name, prepare)
+
+
+@pytest.fixture
+def settings(started_servers: Servers, database_url: str, redis_url: str) -> Settings:
+    """Settings of a process whose database and Valkey only this test uses."""
+    return nexus.make_settings(started_servers, database_url, redis_url, "-")
+
+
+@pytest.fixture
+async def billing(settings: Settings) -> AsyncIterator[Billing]:
+    """The subgraph, over empty stores."""
+    clock = Clock()
+    redis = connect(settings.redis)
+    subgraph = create(settings, redis, clock=clock)
+    url = settings.billing.database_url
+    assert url is not None
+    database = Database(url.get_secret_value(), settings.database, name="billing")
+    providers = Providers.create(settings)
+    tasks = Tasks(database=database, providers=providers, currency="EUR", clock=clock)
+    app = httpx.ASGITransport(Starlette(routes=list(subgraph.routes)))
+    async with httpx.AsyncClient(transport=app, base_url="http://billing") as http:
+        yield Billing(subgraph, settings, redis, database, clock, tasks, http)
+    await providers.close()
+    await database.close()
+    await subgraph.close()
+    await redis.aclose()
+
+
+@pytest.fixture
+def company() -> Company:
+    """An organization that billing has not heard of."""
+    return Company()
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """The SQL statements that this process sends, as they are sent."""
+    sent: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        sent.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(Engine, "before_cursor_execute", note)
