@@ -27,6 +27,7 @@ from shared.execution.odd import is_ordinary
 from shared.execution.place import FieldPlace, ItemPlace, Place, RootPlace, SomePlace
 from shared.execution.plan import LEAF, LIST, OBJECT, Block, Column, Field
 from shared.execution.run import CHUNK, Failed, Run, patient
+from shared.execution.runtime_types import is_cast
 
 __all__ = ["execute", "execute_serially"]
 
@@ -334,15 +335,16 @@ def _leaves(run: Run, values: Column, place: Place) -> None:
     assert output is not None
     if output.exact is not None and set(map(type, values)) == {output.exact}:
         return
-    coerce = output.type.coerce_output_value
+    coerce = output.graphql_type.coerce_output_value
     for k in _present(run, values, place):
         value = values[k]
         try:
             coerced = coerce(value)
             if coerced is None or coerced is Undefined:
+                called = f"{inspect(output.graphql_type)}.coerce_output_value({inspect(value)})"
                 raise TypeError(
-                    f"Expected `{inspect(output.type)}.coerce_output_value({inspect(value)})`"
-                    f" to return non-nullable value, returned: {inspect(coerced)}"
+                    f"Expected `{called}` to return non-nullable value, returned:"
+                    f" {inspect(coerced)}"
                 )
             values[k] = coerced
         except Exception as error:  # noqa: BLE001 - the error of this position
@@ -451,7 +453,7 @@ def _first_failure(part: Column) -> Failed | None:
 
 def _objects(run: Run, values: Column, picks: Sequence[int], place: Place, block: Block) -> Later:
     """Complete objects of one type."""
-    if block.type.is_type_of is not None:
+    if block.object_type.is_type_of is not None:
         return _claimed(run, values, picks, place, block)
     return _selected(run, values, picks, place, block)
 
@@ -474,7 +476,12 @@ async def _selected_later(
 
 def _claimed(run: Run, values: Column, picks: Sequence[int], place: Place, block: Block) -> Later:
     """Complete objects of a type that says itself whether a value is of it."""
-    is_type_of = block.type.is_type_of
+    origin = block.origin
+    if origin is not None and all(
+        type(values[k]) is origin and not is_cast(values[k]) for k in picks
+    ):
+        return _selected(run, values, picks, place, block)
+    is_type_of = block.object_type.is_type_of
     assert is_type_of is not None
     answers: Column = []
     for k in picks:
@@ -520,7 +527,7 @@ def _claimed_now(
         elif answer:
             kept.append(k)
         else:
-            message = f"Expected value of type '{block.type}' but got: {inspect(values[k])}."
+            message = f"Expected value of type '{block.object_type}' but got: {inspect(values[k])}."
             values[k] = run.fail(GraphQLError(message, place.field.nodes), place, k)
     return _selected(run, values, kept, place, block) if kept else None
 
@@ -530,12 +537,18 @@ def _claimed_now(
 
 def _abstract(run: Run, values: Column, picks: Sequence[int], place: Place) -> Later:
     assert place.output is not None
-    type_ = place.output.type
+    type_ = place.output.graphql_type
+    by_class = place.output.by_class
     resolve = type_.resolve_type or default_type_resolver
     names: Column = []
     for k in picks:
+        value = values[k]
+        name = by_class.get(type(value))
+        if name is not None and not is_cast(value):
+            names.append(name)
+            continue
         try:
-            names.append(resolve(values[k], run.info(place.field, place, k), type_))
+            names.append(resolve(value, run.info(place.field, place, k), type_))
         except Exception as error:  # noqa: BLE001 - the error of this position
             names.append(error)
     waiting = _waiting(run, names)
@@ -610,7 +623,7 @@ def _checked_name(run: Run, name: Any, value: Any, place: Place) -> str:
     if isinstance(name, Exception):
         raise name
     assert place.output is not None
-    type_ = place.output.type
+    type_ = place.output.graphql_type
     nodes = place.field.nodes
     where = f"Abstract type '{type_}' must resolve to an Object type at runtime for field '"
     where += f"{_name(place.field)}'"

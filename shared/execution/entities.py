@@ -45,8 +45,10 @@ from typing import TYPE_CHECKING, Any, cast
 import strawberry
 from graphql import (
     GraphQLError,
+    GraphQLID,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLString,
     GraphQLUnionType,
     get_named_type,
     get_nullable_type,
@@ -214,7 +216,7 @@ def _resolve_entities(
 
 
 def _known(entities: Mapping[str, _Entity], representation: Any) -> _Entity:
-    if not isinstance(representation, Mapping):
+    if type(representation) is not dict and not isinstance(representation, Mapping):
         raise GraphQLError("A representation must be an object")
     name = representation.get("__typename")
     if not isinstance(name, str):
@@ -263,13 +265,14 @@ class _Entity:
     name: str
     origin: type
     keys: tuple[SelectionSetNode, ...]
+    key_names: tuple[tuple[str, ...] | None, ...]  # of each key that has only leaves
     parsers: Mapping[str, Parse]
     reference: BatchedReference | None
     build: Build
 
     def key(self, representation: Representation) -> object:
         """The key as the reference resolver takes it; raises GraphQLError if malformed."""
-        if self.keys and not any(_has(representation, key) for key in self.keys):
+        if self.keys and not self._has_key(representation):
             expected = " or ".join(f'"{_printed(key)}"' for key in self.keys)
             raise GraphQLError(f"A representation of '{self.name}' must have the key {expected}")
         parsed = _parsed(self.name, self.parsers, representation)
@@ -279,6 +282,15 @@ class _Entity:
             raise GraphQLError(
                 f"A representation of '{self.name}' must have '{error.args[0]}'"
             ) from None
+
+    def _has_key(self, representation: Representation) -> bool:
+        for key, names in zip(self.keys, self.key_names, strict=True):
+            if names is None:
+                if _has(representation, key):
+                    return True
+            elif all(representation.get(name) is not None for name in names):
+                return True
+        return False
 
     def resolve(self, representation: Representation, info: strawberry.Info) -> object:
         """The entity of a type without a batched reference resolver, as by Strawberry."""
@@ -306,6 +318,7 @@ def _entity(
         name=graphql_type.name,
         origin=origin,
         keys=keys,
+        key_names=tuple(map(_leaf_names, keys)),
         parsers=_parsers(graphql_type),
         reference=reference,
         build=_key_builder(graphql_type, key_class, keys, names),
@@ -315,6 +328,13 @@ def _entity(
 def _selection_set(fields: str) -> SelectionSetNode:
     operation = cast("OperationDefinitionNode", parse(f"{{{fields}}}").definitions[0])
     return operation.selection_set
+
+
+def _leaf_names(key: SelectionSetNode) -> tuple[str, ...] | None:
+    nodes = cast("Sequence[FieldNode]", key.selections)
+    if any(node.selection_set for node in nodes):
+        return None
+    return tuple(node.name.value for node in nodes)
 
 
 def _printed(key: SelectionSetNode) -> str:
@@ -349,6 +369,11 @@ def _parsers(graphql_type: GraphQLObjectType) -> Mapping[str, Parse]:
 
 def _parser(graphql_type: GraphQLOutputType) -> Parse:
     nullable = get_nullable_type(graphql_type)
+    if nullable in (GraphQLID, GraphQLString):
+        coerce = nullable.coerce_input_value
+        if is_non_null_type(graphql_type):
+            return lambda value: value if type(value) is str else coerce(_present(value))
+        return lambda value: value if type(value) is str or value is None else coerce(value)
     if is_list_type(nullable):
         item = _parser(nullable.of_type)
         parse_value: Parse = lambda value: [item(each) for each in _list(value)]  # noqa: E731

@@ -31,7 +31,7 @@ from graphql import (
 )
 from graphql import Executor as Interpreter
 from graphql.execution.async_iterables import map_async_iterable
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql.execution.values import VariableValues
 from graphql.language import DirectiveNode
 from graphql.pyutils import Undefined
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -41,13 +41,12 @@ from shared.execution.interpret import Schema, has_extensions, interpret, interp
 from shared.execution.plan import Block
 from shared.execution.planner import Planner, Uncompilable
 from shared.execution.run import Run, Scope
+from shared.execution.variables import VariableReader
 
 __all__ = ["CompiledOperation", "Fallback", "compile_operation"]
 
 # More sets of values of conditions than this run on graphql-core.
 MAX_PLANS: Final = 32
-# As many errors of variables as graphql-core reports.
-MAX_VARIABLE_ERRORS: Final = 50
 
 CONDITIONS: Final = frozenset({"skip", "include"})
 UNKNOWN_DIRECTIVES: Final = frozenset({"defer", "stream", "experimental_disableErrorPropagation"})
@@ -87,6 +86,7 @@ class CompiledOperation:
         self._operation_name = operation_name
         self._fragments = fragments
         self._conditions = conditions
+        self._variables = VariableReader(self._schema, operation)
         self._plans: dict[tuple[Any, ...], _Plan] = {}
         if not conditions:
             self._add_plan((), VariableValues({}, {}))
@@ -102,7 +102,7 @@ class CompiledOperation:
         self, root_value: Any, context: Any, variables: Mapping[str, Any] | None = None
     ) -> ExecutionResult:
         """Run the operation; for a subscription, with an event as the root value."""
-        values = self._values(variables)
+        values = self._variables.read(variables or {})
         if isinstance(values, list):
             return ExecutionResult(None, values)
         return await self._execute(root_value, context, values, variables)
@@ -129,13 +129,6 @@ class CompiledOperation:
             return await self._execute(event, context, values, variables)
 
         return map_async_iterable(stream, respond)
-
-    def _values(self, variables: Mapping[str, Any] | None) -> VariableValues | list[GraphQLError]:
-        definitions = self.operation.variable_definitions
-        if not definitions:
-            return VariableValues({}, {})
-        given: Any = variables or {}
-        return get_variable_values(self._schema, definitions, given, max_errors=MAX_VARIABLE_ERRORS)
 
     async def _execute(
         self,

@@ -7,8 +7,8 @@ completed.  `shared.execution.planner` makes them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from graphql import FieldNode, GraphQLField, GraphQLObjectType
@@ -65,12 +65,15 @@ class Rows(Protocol):
 class Output:
     """How the values of one GraphQL type are completed."""
 
-    type: Any  # the nullable type
+    graphql_type: Any  # the nullable type
     non_null: bool
     kind: int
     item: Output | None = None  # of a list
     block: Block | None = None  # of an object type
     exact: type | None = None  # of a scalar whose values of this class complete as themselves
+    by_class: Mapping[type, str] = field(
+        default_factory=dict
+    )  # of an abstract type: types of values' classes
 
 
 @dataclass(slots=True, eq=False)
@@ -95,8 +98,9 @@ class Field:
 class Block:
     """The selected fields of one object type."""
 
-    type: GraphQLObjectType
+    object_type: GraphQLObjectType
     empty: dict[str, Any]  # all response keys in order, with the values that are constant
     fields: tuple[Field, ...]  # all but `__typename`, in response order
     rows: Rows  # completes the fields that are plain attributes
     rest: tuple[Field, ...]  # the fields that it leaves to their resolvers
+    origin: type | None  # whose instances are of this type, if a class says that much

@@ -41,6 +41,7 @@ from graphql.execution.values import VariableValues
 from shared.execution.plan import ABSTRACT, LEAF, LIST, OBJECT, Block, Field, Output
 from shared.execution.resolvers import resolver_of
 from shared.execution.rows import CompiledRows, split
+from shared.execution.runtime_types import names_by_class, origin_of
 
 __all__ = ["Planner", "Uncompilable"]
 
@@ -101,7 +102,7 @@ class Planner:
             field.definition.resolve in (None, default_field_resolver) for field in inline
         )
         rows = CompiledRows(type_, empty, inline, default_resolver=by_default)
-        return Block(type_, empty, tuple(fields), rows, rest)
+        return Block(type_, empty, tuple(fields), rows, rest, origin_of(type_))
 
     def _field(
         self,
@@ -136,7 +137,7 @@ class Planner:
         if is_leaf_type(type_):
             return Output(type_, False, LEAF, exact=_exact(type_))
         if is_abstract_type(type_):
-            return Output(type_, False, ABSTRACT)
+            return Output(type_, False, ABSTRACT, by_class=names_by_class(self._schema, type_))
         assert isinstance(type_, GraphQLObjectType)
         return Output(type_, False, OBJECT, block=self._sub_block(type_, details))
 

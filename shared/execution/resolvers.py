@@ -26,7 +26,9 @@ from strawberry import UNSET
 from strawberry.exceptions import PermissionReturnedNonBooleanError
 from strawberry.permission import BasePermission, PermissionExtension
 from strawberry.types.arguments import convert_arguments
+from strawberry.types.base import StrawberryContainer, has_object_definition
 from strawberry.types.field import StrawberryField
+from strawberry.types.lazy_type import LazyType
 
 from shared.execution.batch import BatchedField, BatchedResolver, checked_items
 from shared.execution.place import SomePlace
@@ -238,6 +240,17 @@ def _converted(
     )
 
 
+def _has_leaf_arguments(field: StrawberryField) -> bool:
+    """Whether no argument is an input object: only these are made with the info."""
+    return all(_is_leaf(argument.type) for argument in field.arguments)
+
+
+def _is_leaf(type_: Any) -> bool:
+    while isinstance(type_, StrawberryContainer):
+        type_ = type_.of_type
+    return not isinstance(type_, LazyType) and not has_object_definition(type_)
+
+
 def _direct(schema: strawberry.Schema, strawberry_field: StrawberryField) -> Resolver:
     """Calls the function of a Strawberry field that has no extensions."""
     resolver = strawberry_field.base_resolver
@@ -251,6 +264,7 @@ def _direct(schema: strawberry.Schema, strawberry_field: StrawberryField) -> Res
         if parameter is not None
     ]
     has_arguments = bool(strawberry_field.arguments)
+    asks_info = info_name is not None or not _has_leaf_arguments(strawberry_field)
 
     def values(
         run: Run, field: Field, sources: Sequence[Any], place: Any, /
@@ -262,7 +276,9 @@ def _direct(schema: strawberry.Schema, strawberry_field: StrawberryField) -> Res
         shared: dict[str, Any] | None = {}
         if has_arguments:
             try:
-                info = _strawberry_info(schema, strawberry_field, run, field, place, 0)
+                info = None
+                if asks_info:
+                    info = _strawberry_info(schema, strawberry_field, run, field, place, 0)
                 converted = _converted(schema, strawberry_field, run, field, info)
                 shared = converted if _is_shareable(converted) else None
             except Exception:  # noqa: BLE001 - raised again below, for each parent
@@ -270,7 +286,7 @@ def _direct(schema: strawberry.Schema, strawberry_field: StrawberryField) -> Res
 
         def call(k: int, source: Any) -> Any:
             info = None
-            if info_name is not None or shared is None:
+            if info_name is not None or (asks_info and shared is None):
                 info = _strawberry_info(schema, strawberry_field, run, field, place, k)
             if shared is None:
                 arguments = _converted(schema, strawberry_field, run, field, info)

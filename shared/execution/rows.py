@@ -76,7 +76,7 @@ def _is_inline(output: Output) -> bool:
         return _is_inline(output.item)
     if output.kind == OBJECT:
         assert output.block is not None
-        return not output.block.rest and output.block.type.is_type_of is None
+        return not output.block.rest and output.block.object_type.is_type_of is None
     return output.kind == LEAF
 
 
@@ -223,18 +223,20 @@ class _Writer:
         simple = read.isidentifier()
         name = read if simple else "v"
         bound = read if simple else f"v := {read}"
-        function = self._leaf_function(output.type)
-        test = next((test for scalar, test in TESTS.items() if _same(output.type, scalar)), None)
+        function = self._leaf_function(output.graphql_type)
+        test = next(
+            (test for scalar, test in TESTS.items() if _same(output.graphql_type, scalar)), None
+        )
         if test is not None:
             nullable = "" if output.non_null else f" or {name} is None"
             return f"{name} if {test.format(v=bound, n=name)}{nullable} else {function}({name})"
-        table = _enum_table(output.type)
+        table = _enum_table(output.graphql_type)
         if table is None:
             value = f"{function}({read if output.non_null else name})"
             if output.non_null:
                 return value
             return f"None if ({bound}) is None else {value}"
-        self.names[f"{function}_class"] = output.type.wrapped_cls
+        self.names[f"{function}_class"] = output.graphql_type.wrapped_cls
         self.names[f"{function}_names"] = table
         named = f"{function}_names[{name}._value_]"
         if output.non_null:

@@ -8,7 +8,7 @@ errors found there later are dropped.
 
 from __future__ import annotations
 
-from asyncio import Future, ensure_future, gather, sleep, wait
+from asyncio import Future, ensure_future, gather, get_running_loop, sleep
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from time import perf_counter
@@ -218,10 +218,21 @@ class Run:
             for future, (place, positions) in zip(futures, places, strict=True)
         }
         self._jobs |= jobs
+        left = len(futures)
+        ended = get_running_loop().create_future()
+
+        def end(number: int, future: Future[Any]) -> None:
+            nonlocal left
+            left -= 1
+            if left:
+                check(number, future)
+            elif not ended.done():
+                ended.set_result(None)
+
         for number, future in enumerate(futures):
-            future.add_done_callback(partial(check, number))
+            future.add_done_callback(partial(end, number))
         try:
-            await wait(futures)
+            await ended
         except BaseException:
             for future in futures:
                 future.cancel()
