@@ -213,7 +213,8 @@ def _weight(step: Step, level: int) -> int:
         case Enter():
             return ENTRY_COST
         case Select(edge=edge):
-            return 1 if edge is not None else 0
+            # Among equal plans, the one that has its data sooner.
+            return 0 if edge is None else 1 + level
         case Cast():
             return 0
         case Jump():
