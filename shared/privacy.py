@@ -25,10 +25,12 @@ already must be harmless.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeAlias
 
+import msgspec
 import orjson
 import strawberry
 
@@ -150,12 +152,12 @@ def _parse_cursor(cursor: str | None, sections: int) -> tuple[int, int, str | No
     if cursor is None:
         return 0, 1, None
     try:
-        section, number, position = orjson.loads(cursor)
-    except ValueError as error:
-        raise BadUserInput("The cursor is not one this server gave out.", field="after") from error
-    if section not in range(sections):
+        found = msgspec.json.decode(cursor, type=tuple[int, int, str | None])
+    except ValueError:
+        found = (-1, 1, None)
+    if found[0] not in range(sections):
         raise BadUserInput("The cursor is not one this server gave out.", field="after")
-    return section, number, position
+    return found
 
 
 def _next_cursor(section: int, number: int, position: str | None, sections: int) -> str | None:
@@ -166,7 +168,13 @@ def _next_cursor(section: int, number: int, position: str | None, sections: int)
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> str:
     options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z
-    return orjson.dumps([dict(row) for row in rows], option=options).decode()
+    return orjson.dumps([dict(row) for row in rows], default=_plain, option=options).decode()
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, uuid.UUID):  # asyncpg's own class, which orjson does not know
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no value of JSON")
 
 
 @dataclass(frozen=True, slots=True)
