@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ import click
 from click import ClickException
 
 from cli import embedded
-from cli.environment import HOME, SERVERS
 
 if TYPE_CHECKING:
     from shared.config import Settings
@@ -31,14 +31,14 @@ class Stopped(BaseException):
     """SIGTERM or SIGHUP arrived: no error, so nothing on the way out may take it for one."""
 
 
-def run(*, host: str, port: int, reset: bool) -> None:
+def run(home: Path, *, host: str, port: int, reset: bool) -> None:
     """Serves the whole graph until it is interrupted, and leaves no process behind."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
         with ExitStack() as stack:
-            stack.enter_context(_alone())
-            _run(stack, host=host, port=port, reset=reset)
+            stack.enter_context(_alone(home))
+            _run(stack, home, host=host, port=port, reset=reset)
     except embedded.EmbeddedError as error:
         raise ClickException(str(error)) from error
     except (Stopped, KeyboardInterrupt):
@@ -46,24 +46,25 @@ def run(*, host: str, port: int, reset: bool) -> None:
     click.echo("\nstopped", err=True)
 
 
-def _run(stack: ExitStack, *, host: str, port: int, reset: bool) -> None:
+def _run(stack: ExitStack, home: Path, *, host: str, port: int, reset: bool) -> None:
+    servers = home / "servers"
     if reset:
-        embedded.erase(SERVERS)
+        embedded.erase(servers)
     # Loading the application takes as long as starting the servers, so both happen at once.
     loader = stack.enter_context(ThreadPoolExecutor(1))
     loading = loader.submit(lambda: [import_module(name) for name in APPLICATION])
     with _step("PostgreSQL, Valkey and S3"):
-        addresses = stack.enter_context(embedded.start(SERVERS))
+        addresses = stack.enter_context(embedded.start(servers))
     with _step("the application"):
         development, demo, ide, serving, _ = loading.result()
     listener = stack.enter_context(serving.listen(host, port))
     with _step("the browser page"):
         ide.build()
-    settings = development.prepare(addresses, host=host, port=port)
+    settings = development.prepare(addresses, home, host=host, port=port)
     with _step("the databases"):
         asyncio.run(import_module("cli.migrate").migrate(settings))
 
-    seeded = SERVERS / "seeded"
+    seeded = servers / "seeded"
 
     async def welcome() -> None:
         url = settings.http.public_url
@@ -82,17 +83,17 @@ def _stripe(settings: Settings) -> str | None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Refuses a second `dev` in the same clone."""
-    HOME.mkdir(mode=0o700, exist_ok=True)
-    with (HOME / "dev.lock").open("a+") as lock:
+def _alone(home: Path) -> Iterator[None]:
+    """Refuses a second `dev` with the same data."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (home / "dev.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
             raise ClickException(
-                f"./nexus dev already runs in this clone, as process {lock.read().strip()};"
-                " its data cannot be used twice"
+                f"the data in {home} is in use: ./nexus dev already runs,"
+                f" as process {lock.read().strip()}"
             ) from error
         lock.truncate(0)
         lock.write(str(os.getpid()))

@@ -12,7 +12,7 @@ from click import ClickException
 
 from cli import embedded
 from cli.embedded import Addresses
-from cli.environment import HOME, ROOT, SERVERS
+from cli.environment import HOME, ROOT
 from cli.secret_files import kept
 from shared.auth import Signer, generate_keys
 from shared.config import SUBGRAPHS, ConfigurationError, Settings, load
@@ -21,22 +21,24 @@ from shared.config import SUBGRAPHS, ConfigurationError, Settings, load
 def settings() -> Settings:
     """The settings that the environment gives or, when it gives none, those of a running `dev`."""
     if not any(name.startswith("NEXUS_") for name in os.environ):
-        addresses = embedded.running(SERVERS)
+        addresses = embedded.running(HOME / "servers")
         if addresses is None:
             raise ClickException(
                 "nothing is configured: set the NEXUS_ variables, or start ./nexus dev, whose"
                 " servers this command then uses"
             )
-        return prepare(addresses)
+        return prepare(addresses, HOME)
     return _loaded()
 
 
-def prepare(addresses: Addresses, *, host: str = "127.0.0.1", port: int = 4000) -> Settings:
+def prepare(
+    addresses: Addresses, home: Path, *, host: str = "127.0.0.1", port: int = 4000
+) -> Settings:
     """Settings of development, where the environment does not say otherwise."""
     os.environ.setdefault("NEXUS_HTTP__HOST", host)
     os.environ.setdefault("NEXUS_HTTP__PORT", str(port))
     os.environ.setdefault("NEXUS_HTTP__PUBLIC_URL", f"http://{host}:{port}")
-    for name, value in variables(addresses):
+    for name, value in variables(addresses, home / "secrets"):
         os.environ.setdefault(name, value)
     return _loaded()
 
@@ -52,9 +54,8 @@ def _loaded() -> Settings:
         raise ClickException(str(error)) from error
 
 
-def variables(addresses: Addresses) -> Iterator[tuple[str, str]]:
-    """Name and value of every setting that the embedded servers and this clone's secrets give."""
-    folder = HOME / "secrets"
+def variables(addresses: Addresses, folder: Path) -> Iterator[tuple[str, str]]:
+    """Name and value of every setting that the servers, and the secrets in a folder, give."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     yield "NEXUS_ENV", "dev"
     yield "NEXUS_EMBEDDED_WORKER", "true"

@@ -18,7 +18,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".nexus"
-SERVERS = HOME / "servers"
 LOCK = ROOT / "requirements" / "development.lock"
 VENV = ROOT / ".venv"
 MARK = VENV / "installed.lock"

@@ -11,7 +11,7 @@ from typing import ParamSpec
 
 import click
 
-from cli.environment import ROOT
+from cli.environment import HOME, ROOT
 
 P = ParamSpec("P")
 
@@ -40,13 +40,19 @@ def main() -> None:
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=4000, show_default=True, type=PORT, help="Where to listen.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+    default=HOME,
+    help="Where the data is kept.  [default: .nexus]",
+)
 @click.option("--reset", is_flag=True, help="Erase all data of earlier runs first.")
 @only_in_a_clone
-def dev(*, host: str, port: int, reset: bool) -> None:
+def dev(*, host: str, port: int, data: Path, reset: bool) -> None:
     """Start everything, with demo data and a page to try it."""
     from cli import dev
 
-    dev.run(host=host, port=port, reset=reset)
+    dev.run(data, host=host, port=port, reset=reset)
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})

@@ -7,14 +7,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from importlib import import_module
 
 import uvicorn
 import uvloop
 from click import ClickException
-from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from cli import worker
@@ -34,15 +33,20 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._draining = draining
         self._when_ready = when_ready
+        self.failure: Exception | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup(sockets=sockets)
         if self.started and self._when_ready is not None:
-            await self._when_ready()
+            try:
+                await self._when_ready()
+            except Exception as error:  # noqa: BLE001 - raised again when the server has stopped
+                self.failure = error
+                self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._draining.set()
-        await super().shutdown(sockets)
+        await super().shutdown(sockets=sockets)
 
 
 def inherited(number: int) -> socket.socket:
@@ -110,47 +114,37 @@ async def serve(
     """Serves until SIGTERM or SIGINT; background work runs beside it if the settings say so."""
     logger.configure(settings.telemetry, service=what)
     flush = telemetry.configure(settings.telemetry, service=what)
+    draining = asyncio.Event()
     async with AsyncExitStack() as stack:
         stack.callback(flush)
-        app, draining = await stack.enter_async_context(application(what, settings))
-        if settings.embedded_worker:
-            names = SUBGRAPHS if what == "all" else [what] if what in SUBGRAPHS else []
-            await stack.enter_async_context(worker.working(settings, names))
+        if what in SUBGRAPHS:
+            app = await _subgraph(stack, what, settings, draining)
+        else:
+            mode = "monolith" if what == "all" else "services"
+            chosen = settings.model_copy(update={"mode": mode})
+            app = import_module("gateway.app").create(chosen, draining=draining)
         server = Server(_configuration(app, settings), draining, when_ready)
         await server.serve(sockets=[listener])
+        if server.failure is not None:
+            raise server.failure
 
 
-@asynccontextmanager
-async def application(
-    what: str, settings: Settings
-) -> AsyncIterator[tuple[ASGIApp, asyncio.Event]]:
-    """The ASGI application of a process, and the event that tells it to end its streams."""
-    if what in SUBGRAPHS:
-        redis = cache.connect(settings.redis)
-        try:
-            yield _subgraph(what, settings, redis)
-        finally:
-            await redis.aclose()
-    else:
-        mode = "monolith" if what == "all" else "services"
-        app: Starlette = import_module("gateway.app").create(
-            settings.model_copy(update={"mode": mode})
-        )
-        yield app, getattr(app.state, "draining", asyncio.Event())
-
-
-def _subgraph(name: str, settings: Settings, redis: cache.Redis) -> tuple[ASGIApp, asyncio.Event]:
-    verification_keys = required(
+async def _subgraph(
+    stack: AsyncExitStack, name: str, settings: Settings, draining: asyncio.Event
+) -> ASGIApp:
+    """A subgraph that answers to the gateway alone, with its background work if settings say so."""
+    keys = required(
         settings.service_auth.verification_keys,
         "SERVICE_AUTH__VERIFICATION_KEYS",
         "a subgraph verifies with them that the gateway is calling",
     )
-    tokens = ServiceTokens(
-        ttl_seconds=settings.service_auth.ttl_seconds, verifier=Verifier(verification_keys)
-    )
-    draining = asyncio.Event()
-    found: subgraph.Subgraph = import_module(f"subgraphs.{name}.app").create(settings, redis)
-    return subgraph.serve(found, settings, tokens, draining=draining), draining
+    redis = cache.connect(settings.redis)
+    stack.push_async_callback(redis.aclose)
+    if settings.embedded_worker:
+        await stack.enter_async_context(worker.working(settings, [name]))
+    made: subgraph.Subgraph = import_module(f"subgraphs.{name}.app").create(settings, redis)
+    tokens = ServiceTokens(ttl_seconds=settings.service_auth.ttl_seconds, verifier=Verifier(keys))
+    return subgraph.serve(made, settings, tokens, draining=draining)
 
 
 def _configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
