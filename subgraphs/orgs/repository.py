@@ -77,7 +77,7 @@ async def organizations_by_slug(
         .join(Organization, Organization.id == OrganizationSlug.organization_id)
         .where(OrganizationSlug.slug.in_(set(slugs)))
     )
-    return dict(rows.tuples().all())
+    return {slug: organization for slug, organization in rows}  # noqa: C416 - typed as rows
 
 
 async def add_organization(session: WriteSession, organization: Organization) -> bool:
@@ -125,7 +125,7 @@ async def access_of(session: ReadSession, user_id: str) -> list[tuple[str, Role]
         .where(Membership.user_id == user_id)
         .order_by(Membership.id)
     )
-    return [(str(organization_id), role) for organization_id, role in rows.tuples()]
+    return [(str(organization_id), role) for organization_id, role in rows]
 
 
 async def memberships(
@@ -220,7 +220,8 @@ async def own_memberships(
     )
     if after is not None:
         statement = statement.where(Membership.id > after)
-    return list((await session.execute(statement)).tuples())
+    rows = await session.execute(statement)
+    return [(membership, organization) for membership, organization in rows]
 
 
 async def organization_of_membership(session: ReadSession, membership_id: str) -> str | None:
@@ -329,7 +330,8 @@ async def invitation_by_token(
         .where(Invitation.token_hash == token_hash)
         .execution_options(populate_existing=True)
     )
-    return rows.tuples().one_or_none()
+    found = rows.one_or_none()
+    return (found[0], found[1]) if found else None
 
 
 async def organization_of_invitation(session: ReadSession, invitation_id: str) -> str | None:

@@ -164,7 +164,7 @@ class Organization(Node):
         async with info.context.resources.database.read() as session:
             by_id = await repository.organizations_by_id(session, mine.keys() & {*ids})
             by_slug = await repository.organizations_by_slug(
-                session, {key.slug for key in keys if key.slug and not key.id}
+                session, {key.slug for key in keys if key.slug and service.is_slug(key.slug)}
             )
         rows = [
             by_id.get(each or "") if key.id else by_slug.get(key.slug or "")
@@ -488,11 +488,12 @@ class Query:
         require_user(identity)
         if (id is None) == (slug is None):
             raise BadUserInput("Give either `id` or `slug`.")
+        found: dict[str, models.Organization] = {}
         async with info.context.resources.database.read() as session:
             if id is not None:
                 found = await repository.organizations_by_id(session, [parse_id(id)])
-            else:
-                found = await repository.organizations_by_slug(session, [slug or ""])
+            elif slug is not None and service.is_slug(slug):
+                found = await repository.organizations_by_slug(session, [slug])
         organization = Organization.seen(next(iter(found.values()), None), identity)
         if organization is None:
             raise NotFound

@@ -55,6 +55,7 @@ __all__ = [
     "erase",
     "find_invitation",
     "invite",
+    "is_slug",
     "leave",
     "remove",
     "revoke",
@@ -115,9 +116,14 @@ class OrganizationChange:
     slug: str | None = None
 
 
+def is_slug(value: str) -> bool:
+    """Whether the text could be a slug."""
+    return 3 <= len(value) <= 40 and _SLUG.fullmatch(value) is not None
+
+
 def check_slug(value: str, *, field: str = "slug") -> str:
     """The slug; raises `BadUserInput`."""
-    if not 3 <= len(value) <= 40 or not value.isascii() or not _SLUG.fullmatch(value):
+    if not is_slug(value):
         raise BadUserInput(
             "A slug has 3 to 40 lower-case letters a-z, digits and single hyphens between them.",
             field=field,
