@@ -1,0 +1,139 @@
+"""Mutations, strictly in order."""
+
+from __future__ import annotations
+
+from inline_snapshot import snapshot
+
+from tests.federation.planner.planned import planned
+
+
+def test_the_next_field_waits_for_everything_below_the_one_before() -> None:
+    query = """
+        mutation {
+          a: addProduct(name: "x") { isExpensive } b: addCategory(name: "y") { name } c:
+          addProduct(name: "z") { available }
+        }
+    """
+    assert planned("mutations", query) == snapshot("""\
+QueryPlan {
+  Sequence {
+    Fetch(service: "a") {
+      {
+        a: addProduct(name: "x") {
+          __typename
+          id
+          price
+        }
+      }
+    },
+    Flatten(path: "a") {
+      Fetch(service: "b") {
+        {
+          ... on Product {
+            __typename
+            id
+            price
+          }
+        } =>
+        {
+          ... on Product {
+            isExpensive
+          }
+        }
+      },
+    },
+    Fetch(service: "b") {
+      {
+        b: addCategory(name: "y") {
+          name
+        }
+      }
+    },
+    Fetch(service: "a") {
+      {
+        c: addProduct(name: "z") {
+          __typename
+          id
+        }
+      }
+    },
+    Flatten(path: "c") {
+      Fetch(service: "b") {
+        {
+          ... on Product {
+            __typename
+            id
+          }
+        } =>
+        {
+          ... on Product {
+            available
+          }
+        }
+      },
+    },
+  }
+}\
+""")
+
+
+def test_neighbours_of_one_subgraph_share_a_document() -> None:
+    query = 'mutation { a: addProduct(name: "x") { name } b: addProduct(name: "y") { name } }'
+    assert planned("mutations", query) == snapshot("""\
+QueryPlan {
+  Fetch(service: "a") {
+    {
+      a: addProduct(name: "x") {
+        name
+      }
+      b: addProduct(name: "y") {
+        name
+      }
+    }
+  }
+}\
+""")
+
+
+def test_a_field_of_several_subgraphs_is_asked_of_one() -> None:
+    query = "mutation { touch }"
+    assert planned("mutations", query) == snapshot("""\
+QueryPlan {
+  Fetch(service: "a") {
+    {
+      touch
+    }
+  }
+}\
+""")
+
+
+def test_a_field_of_several_subgraphs_stays_with_its_neighbours() -> None:
+    query = """
+        mutation {
+          touch a: addCategory(name: "y") { name } b: touch c: addProduct(name: "x") { name
+          }
+        }
+    """
+    assert planned("mutations", query) == snapshot("""\
+QueryPlan {
+  Sequence {
+    Fetch(service: "b") {
+      {
+        touch
+        a: addCategory(name: "y") {
+          name
+        }
+      }
+    },
+    Fetch(service: "a") {
+      {
+        b: touch
+        c: addProduct(name: "x") {
+          name
+        }
+      }
+    },
+  }
+}\
+""")

@@ -1,0 +1,91 @@
+"""Values several subgraphs resolve."""
+
+from __future__ import annotations
+
+from inline_snapshot import snapshot
+
+from tests.federation.planner.planned import planned
+
+
+def test_an_object_at_the_root_is_put_together_from_all_its_subgraphs() -> None:
+    query = "{ product { id name { brand } price { amount } category { name } } }"
+    assert planned("shared-root", query) == snapshot("""\
+QueryPlan {
+  Parallel {
+    Fetch(service: "category") {
+      {
+        product {
+          id
+          category {
+            name
+          }
+        }
+      }
+    },
+    Fetch(service: "name") {
+      {
+        product {
+          name {
+            brand
+          }
+        }
+      }
+    },
+    Fetch(service: "price") {
+      {
+        product {
+          price {
+            amount
+          }
+        }
+      }
+    },
+  }
+}\
+""")
+
+
+def test_a_list_at_the_root_too() -> None:
+    query = "{ products { name { brand } price { amount } } }"
+    assert planned("shared-root", query) == snapshot("""\
+QueryPlan {
+  Parallel {
+    Fetch(service: "name") {
+      {
+        products {
+          name {
+            brand
+          }
+        }
+      }
+    },
+    Fetch(service: "price") {
+      {
+        products {
+          price {
+            amount
+          }
+        }
+      }
+    },
+  }
+}\
+""")
+
+
+def test_a_shared_field_is_asked_once() -> None:
+    query = "{ product { id price { amount } } }"
+    assert planned("shared-root", query) == snapshot("""\
+QueryPlan {
+  Fetch(service: "price") {
+    {
+      product {
+        id
+        price {
+          amount
+        }
+      }
+    }
+  }
+}\
+""")
