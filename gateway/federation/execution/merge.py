@@ -11,7 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from graphql import FieldNode, InlineFragmentNode, OperationDefinitionNode, parse
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    parse,
+)
 
 from gateway.federation.execution.positions import keys_of
 from gateway.federation.plan import AT, Gate
@@ -84,23 +91,33 @@ def plot_plan(fetches: Sequence[Fetch]) -> Plot:
 
 def shape_of(document: str) -> Shape:
     """Return the response keys a fetch's document can answer with, whatever the types."""
+    definitions = parse(document, no_location=True).definitions
+    fragments = {
+        one.name.value: one.selection_set
+        for one in definitions
+        if isinstance(one, FragmentDefinitionNode)
+    }
     shape: Shape = {}
-    for definition in parse(document, no_location=True).definitions:
-        # The engine prints its operations without named fragments.
+    for definition in definitions:
         if isinstance(definition, OperationDefinitionNode):
-            _add_shape(definition.selection_set, shape)
+            _add_shape(definition.selection_set, shape, fragments)
     return shape
 
 
-def _add_shape(selection_set: SelectionSetNode, shape: Shape) -> None:
+def _add_shape(
+    selection_set: SelectionSetNode, shape: Shape, fragments: Mapping[str, SelectionSetNode]
+) -> None:
     for node in selection_set.selections:
         if isinstance(node, FieldNode):
             key = node.alias.value if node.alias else node.name.value
             below = shape.setdefault(key, {})
             if node.selection_set:
-                _add_shape(node.selection_set, below)
+                _add_shape(node.selection_set, below, fragments)
         elif isinstance(node, InlineFragmentNode):
-            _add_shape(node.selection_set, shape)
+            _add_shape(node.selection_set, shape, fragments)
+        elif isinstance(node, FragmentSpreadNode):
+            # Only foreign planners fold repeated selections into fragments.
+            _add_shape(fragments[node.name.value], shape, fragments)
 
 
 def _rename_shape(shape: Shape, renamers: Sequence[KeyRenamer]) -> None:

@@ -41,8 +41,8 @@ def passes_through(supergraph: Supergraph, operation: Operation, plan: QueryPlan
     (fetch,) = plan.fetches
     if fetch.entities or fetch.output_rewrites or fetch.kind == "subscription":
         return False
-    (definition,) = parse(fetch.document, no_location=True).definitions
-    if not isinstance(definition, OperationDefinitionNode):
+    definition, *fragments = parse(fetch.document, no_location=True).definitions
+    if fragments or not isinstance(definition, OperationDefinitionNode):
         return False
     if not _same(definition.selection_set, operation.selections):
         return False
