@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import bindparam, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY, UUID, insert
 from sqlalchemy.types import BigInteger, Text
 
@@ -235,22 +235,9 @@ async def invoices_by_number(
     session: ReadSession, keys: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], Invoice]:
     """Invoices by (organization, number)."""
-    pairs = set(keys)
-    wanted = (
-        text("select * from unnest(:organizations, :numbers)")
-        .bindparams(
-            bindparam("organizations", [o for o, _ in pairs], type_=ARRAY(UUID(as_uuid=False))),
-            bindparam("numbers", [n for _, n in pairs], type_=ARRAY(Text)),
-        )
-        .columns(Invoice.organization_id, Invoice.number)
-        .subquery("wanted")
-    )
+    pairs = [(uuid.UUID(organization_id), number) for organization_id, number in set(keys)]
     rows = await session.scalars(
-        select(Invoice).join(
-            wanted,
-            (Invoice.organization_id == wanted.c.organization_id)
-            & (Invoice.number == wanted.c.number),
-        )
+        select(Invoice).where(tuple_(Invoice.organization_id, Invoice.number).in_(pairs))
     )
     return {(str(row.organization_id), row.number or ""): row for row in rows}
 
