@@ -17,7 +17,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -29,6 +29,7 @@ from gateway.federation.planner import PlanningError
 from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
 from gateway.labels import OverrideLabels
 from gateway.security.limits import LimitExceeded
+from gateway.subscriptions import Subscriptions
 from shared.deadline import deadline
 from shared.errors import NexusError
 from shared.protocols.lifetime import closing
@@ -38,7 +39,7 @@ from shared.protocols.service import GraphQLRequest, GraphQLResult
 if TYPE_CHECKING:
     from gateway.context import RequestContext
     from gateway.federation.execution import ExecutablePlan
-    from gateway.runtime import Planned, Runtime
+    from gateway.runtime import Document, Planned, Runtime
 
 __all__ = ["Pipeline"]
 
@@ -49,6 +50,7 @@ T = TypeVar("T")
 class _Work:
     """An operation that is ready to run."""
 
+    document: Document
     planned: Planned
     variables: Mapping[str, Any]
     kind: str
@@ -68,6 +70,7 @@ class Pipeline:
         self._introspection = introspection
         self._timeout_seconds = timeout_seconds
         self._switched_on_labels = tuple(switched_on_labels)
+        self._subscriptions = Subscriptions()
         self._background: set[asyncio.Task[Any]] = set()
         self._set(runtime)
 
@@ -80,10 +83,15 @@ class Pipeline:
         """Run new operations on ``runtime``; those under way end on the one they began with."""
         self._keep(self._runtime.retire())
         self._set(runtime)
+        self._keep(self._subscriptions.check(runtime))
 
-    async def close(self) -> None:
-        """Wait for what is under way, then close every connection."""
-        await asyncio.gather(*self._background, self._runtime.retire())
+    async def close(self, *, seconds: float = 10.0) -> None:
+        """Wait so long for what is under way, then close every connection."""
+        self._subscriptions.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*self._background, self._runtime.idle())
+        await self._runtime.close()
 
     def _keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task that the loop cannot lose."""
@@ -151,7 +159,7 @@ class Pipeline:
             return refusal(error)
         if planned.introspects and not self._introspection:
             return request_error("Introspection is off.", code="INTROSPECTION_DISABLED")
-        return _Work(planned, variables, operation.kind)
+        return _Work(document, planned, variables, operation.kind)
 
     async def _run(self, runtime: Runtime, work: _Work, context: RequestContext) -> GraphQLResult:
         executable = work.planned.executable
@@ -182,13 +190,14 @@ class Pipeline:
         self, runtime: Runtime, work: _Work, context: RequestContext
     ) -> AsyncIterator[GraphQLResult]:
         with runtime.use():
-            executable = work.planned.executable
-            responses = executable.subscribe(runtime.transport, work.variables, context)
+            events = self._subscriptions.open(
+                runtime, work.document, work.planned, work.variables, context
+            )
             try:
-                async for response in responses:
-                    yield _result(response)
+                async for result in events:
+                    yield result
             finally:
-                await closing(responses)
+                await closing(events)
 
 
 def _result(response: Response) -> GraphQLResult:

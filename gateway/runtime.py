@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -54,6 +54,8 @@ class Document:
     """One operation of a text that clients send; compared by identity."""
 
     operation: PreparedOperation
+    source: str
+    operation_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class Runtime:
                 max_tokens=self._limits.tokens,
                 hide_suggestions=self._hide_suggestions,
             )
-            return Document(prepare(schema, document, operation_name))
+            return Document(prepare(schema, document, operation_name), source, operation_name)
         except (InvalidRequest, LimitExceeded) as error:
             return _Failure(error)
 
@@ -166,9 +168,29 @@ class Runtime:
         self._by_operation.put(key, planned)
         return planned
 
-    def documents(self) -> list[tuple[str, str | None]]:
-        """The texts (and operation names) that are served, the latest first."""
-        return [key for key, found in self._prepared.latest() if isinstance(found, Document)]
+    async def accepts(self, document: Document) -> bool:
+        """Whether a document of another runtime is valid here."""
+        try:
+            await self.prepare(document.source, document.operation_name)
+        except (InvalidRequest, LimitExceeded):
+            return False
+        return True
+
+    async def warm_up(self, previous: Runtime, *, most: int = 200) -> int:
+        """Plan what ``previous`` ran most recently; returns how many plans that made."""
+        made = 0
+        for (document, conditions, *chosen), _ in previous.plans()[:most]:
+            with suppress(InvalidRequest, LimitExceeded, PlanningError):
+                here = await self.prepare(document.source, document.operation_name)
+                coerced = dict(zip(here.operation.conditions, conditions, strict=True))
+                labels = dict(zip(sorted(self.supergraph.labels), chosen, strict=True))
+                await self.plan(here, coerced, labels)
+                made += 1
+        return made
+
+    def plans(self) -> list[tuple[tuple[Any, ...], Planned]]:
+        """The plans that ran, under document, conditions and labels; the latest first."""
+        return [(key, found) for key, found in self._plans.latest() if isinstance(found, Planned)]
 
     @contextmanager
     def use(self) -> Iterator[None]:
@@ -182,11 +204,19 @@ class Runtime:
             if not self._users:
                 self._idle.set()
 
-    async def retire(self) -> None:
-        """Close the transport as soon as nobody uses this runtime any more."""
+    async def idle(self) -> None:
+        """Return when nobody uses this runtime."""
         await self._idle.wait()
+
+    async def close(self) -> None:
+        """Close the transport's connections."""
         self._thread.shutdown(wait=False)
         await self.transport.close()
+
+    async def retire(self) -> None:
+        """Close as soon as nobody uses this runtime any more."""
+        await self.idle()
+        await self.close()
 
     async def _once(self, key: tuple[Any, ...], work: Callable[..., T], *arguments: Any) -> T:
         """What ``work`` gives, done once for all that ask meanwhile, and off the loop."""

@@ -30,6 +30,8 @@ logger = get_logger(__name__)
 REQUEST_ID = "x-request-id"
 _ACCEPTED_ID = re.compile(r"[\w.-]{1,64}")
 _MOST_OPERATIONS = 200
+# As long as their clients stay: they would say nothing about speed.
+_STREAMS = ("text/event-stream", "multipart/mixed")
 
 
 def _no_operation(_: Scope) -> str | None:
@@ -82,12 +84,15 @@ class Observed:
         self, scope: Scope, receive: Receive, send: Send, headers: Headers, request_id: str
     ) -> None:
         status = 0
+        streams = False
 
         async def observed_send(message: Message) -> None:
-            nonlocal status
+            nonlocal status, streams
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+                answered = MutableHeaders(scope=message)
+                answered[REQUEST_ID] = request_id
+                streams = answered.get("content-type", "").startswith(_STREAMS)
             await send(message)
 
         started = time.perf_counter()
@@ -104,15 +109,19 @@ class Observed:
                     await _internal(span)(scope, receive, observed_send)
             finally:
                 deadline.deadline.reset(expiry)
-                self._finish(scope, span, status or 499, time.perf_counter() - started)
+                seconds = time.perf_counter() - started
+                self._finish(scope, span, status or 499, seconds, streams=streams)
 
-    def _finish(self, scope: Scope, span: Span, status: int, seconds: float) -> None:
+    def _finish(
+        self, scope: Scope, span: Span, status: int, seconds: float, *, streams: bool
+    ) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"]
         operation = self._operation(scope)
-        REQUEST_DURATION.labels(
-            self._service, method, route, self._label(operation), str(status)
-        ).observe(seconds)
+        if not streams:
+            REQUEST_DURATION.labels(
+                self._service, method, route, self._label(operation), str(status)
+            ).observe(seconds)
         span.update_name(f"{method} {route}")
         span.set_attribute("http.request.method", method)
         span.set_attribute("http.route", route)

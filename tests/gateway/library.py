@@ -26,14 +26,15 @@ SUPERGRAPH = Supergraph.from_sdl(SDL)
 class Library:
     """What the subgraphs hold, and what a test may do to them.
 
-    ``events`` feeds the subscription ``bookAdded``; ``calls`` counts what was
+    ``events`` feeds the subscription ``bookAdded``, each to one subscriber, and
+    ``opened`` gets an item for each that is there; ``calls`` counts what was
     asked of ``Query.slow``, which waits for ``release``.
     """
 
     names: dict[str, str] = field(default_factory=lambda: {"1": "Ursula", "2": "Stanisław"})
     events: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
     subscribers: int = 0
-    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     calls: int = 0
     started: asyncio.Event = field(default_factory=asyncio.Event)
@@ -151,7 +152,7 @@ class BooksSubscription:
     ) -> AsyncIterator[Book]:
         library = info.context.library
         library.subscribers += 1
-        library.opened.set()
+        library.opened.put_nowait(None)
         try:
             while (isbn := await library.events.get()) is not None:
                 yield next(book for book in BOOKS if book.isbn == isbn)

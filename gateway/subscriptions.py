@@ -1,0 +1,212 @@
+"""Open subscriptions: one upstream for identical ones, listeners that never slow each other.
+
+A subscription stays on the runtime it began with, so a new supergraph does not
+interrupt it; it ends only when its document is no longer valid there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from prometheus_client import Counter, Gauge
+
+from shared.deadline import deadline
+from shared.protocols.lifetime import closing
+from shared.protocols.problems import error_entry, internal_entry
+from shared.protocols.service import GraphQLResult
+
+if TYPE_CHECKING:
+    from gateway.context import RequestContext
+    from gateway.runtime import Document, Planned, Runtime
+
+__all__ = ["Subscriptions"]
+
+_LISTENERS = Gauge("graphql_subscription_listeners", "Subscriptions that clients have open.")
+_UPSTREAMS = Gauge("graphql_subscription_upstreams", "Streams open at subgraphs.")
+_MISSED = Counter(
+    "graphql_subscription_missed_events_total", "Events that a client was too slow to take."
+)
+
+_Key = tuple[Any, ...]
+
+
+class _Listener:
+    """One client's view of an upstream: what waits for it, and what it missed."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: deque[GraphQLResult] = deque()
+        self._missed = 0
+        self._ended = False
+        self._changed = asyncio.Event()
+
+    def offer(self, result: GraphQLResult) -> None:
+        """Hand an event over; when too many wait already, it is missed."""
+        if len(self._waiting) >= self._most:
+            self._missed += 1
+            _MISSED.inc()
+            return
+        self._waiting.append(self._told(result))
+        self._changed.set()
+
+    def _told(self, result: GraphQLResult) -> GraphQLResult:
+        """The event; it says how many before it did not arrive."""
+        if not self._missed:
+            return result
+        extensions = {**result.extensions, "lagged": {"missed": self._missed}}
+        self._missed = 0
+        return dataclasses.replace(result, extensions=extensions)
+
+    def end(self, result: GraphQLResult | None = None) -> None:
+        """No more events after what waits, and perhaps this."""
+        if result is not None:
+            self._waiting.append(self._told(result))
+        self._ended = True
+        self._changed.set()
+
+    async def next(self) -> GraphQLResult | None:
+        """The next event; None after the last."""
+        while not self._waiting:
+            if self._ended:
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+        return self._waiting.popleft()
+
+
+class _Upstream:
+    """One stream at a subgraph and the clients that listen to it."""
+
+    def __init__(self, runtime: Runtime, document: Document) -> None:
+        self.runtime = runtime
+        self.document = document
+        self.listeners: set[_Listener] = set()
+        self.task: asyncio.Task[None] | None = None
+
+    async def pump(self, planned: Planned, variables: Mapping[str, Any], context: Any) -> None:
+        # The request that opened this may be over long before.
+        deadline.set(None)
+        responses = planned.executable.subscribe(self.runtime.transport, variables, context)
+        last: GraphQLResult | None = None
+        _UPSTREAMS.inc()
+        try:
+            async for response in responses:
+                result = GraphQLResult(response.data, response.errors, response.extensions)
+                for listener in self.listeners:
+                    listener.offer(result)
+        except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the clients
+            last = GraphQLResult(errors=[internal_entry(error)], status=500)
+        finally:
+            _UPSTREAMS.dec()
+            await closing(responses)
+            self.end(last)
+
+    def end(self, result: GraphQLResult | None) -> None:
+        for listener in self.listeners:
+            listener.end(result)
+
+
+class Subscriptions:
+    """Every open subscription of a gateway.
+
+    Callers share an upstream when they are the same user with the same
+    memberships and ask the same with the same variables.  A listener that is
+    more than ``most_waiting`` events behind misses some, and is told how many.
+    """
+
+    def __init__(self, *, most_waiting: int = 32, clock: Callable[[], float] = time.time) -> None:
+        self._most_waiting = most_waiting
+        self._clock = clock
+        self._upstreams: dict[_Key, _Upstream] = {}
+
+    async def open(
+        self,
+        runtime: Runtime,
+        document: Document,
+        planned: Planned,
+        variables: Mapping[str, Any],
+        context: RequestContext,
+    ) -> AsyncIterator[GraphQLResult]:
+        """The events of one client's subscription, until its token expires."""
+        listener = _Listener(self._most_waiting)
+        key = _key(planned, variables, context)
+        upstream = self._join(key, listener, runtime, document, planned, variables, context)
+        _LISTENERS.inc()
+        try:
+            while (result := await self._next(listener, context)) is not None:
+                yield result
+        finally:
+            _LISTENERS.dec()
+            await self._leave(key, upstream, listener)
+
+    async def check(self, runtime: Runtime) -> None:
+        """End the subscriptions that ``runtime``, the new one, would not accept."""
+        for upstream in list(self._upstreams.values()):
+            if not await runtime.accepts(upstream.document):
+                message = "The schema has changed, and no longer has what this subscription asks."
+                errors = [error_entry(message, code="SUBSCRIPTION_SCHEMA_RELOAD")]
+                upstream.end(GraphQLResult(errors=errors, status=410))
+
+    def close(self) -> None:
+        """End every subscription; their clients were asked to connect elsewhere before."""
+        for upstream in list(self._upstreams.values()):
+            upstream.end(None)
+
+    def _join(
+        self,
+        key: _Key,
+        listener: _Listener,
+        runtime: Runtime,
+        document: Document,
+        planned: Planned,
+        variables: Mapping[str, Any],
+        context: RequestContext,
+    ) -> _Upstream:
+        upstream = self._upstreams.get(key)
+        if upstream is None or upstream.task is None or upstream.task.done():
+            upstream = self._upstreams[key] = _Upstream(runtime, document)
+            upstream.listeners.add(listener)
+            upstream.task = asyncio.create_task(upstream.pump(planned, variables, context))
+        else:
+            upstream.listeners.add(listener)
+        return upstream
+
+    async def _leave(self, key: _Key, upstream: _Upstream, listener: _Listener) -> None:
+        upstream.listeners.discard(listener)
+        if upstream.listeners:
+            return
+        if self._upstreams.get(key) is upstream:
+            del self._upstreams[key]
+        assert upstream.task is not None
+        upstream.task.cancel()
+        await asyncio.wait([upstream.task])
+
+    async def _next(self, listener: _Listener, context: RequestContext) -> GraphQLResult | None:
+        if context.expires_at is None:
+            return await listener.next()
+        try:
+            async with asyncio.timeout(max(0.0, context.expires_at - self._clock())):
+                return await listener.next()
+        except TimeoutError:
+            message = "The access token has expired. Subscribe again with a new one."
+            errors = [error_entry(message, code="SUBSCRIPTION_TOKEN_EXPIRED")]
+            listener.end(GraphQLResult(errors=errors, status=401))
+            return await listener.next()
+
+
+def _key(planned: Planned, variables: Mapping[str, Any], context: RequestContext) -> _Key:
+    identity = context.identity
+    return (
+        id(planned.executable),
+        orjson.dumps(variables, option=orjson.OPT_SORT_KEYS, default=str),
+        identity.user_id,
+        identity.service,
+        frozenset(identity.memberships.items()),
+        frozenset(context.forwarded.items()),
+    )

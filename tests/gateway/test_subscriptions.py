@@ -1,0 +1,137 @@
+"""Subscriptions through the pipeline: shared, never slowed, not interrupted by a reload."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.context import RequestContext
+from gateway.federation.supergraph import Supergraph
+from gateway.pipeline import Pipeline
+from gateway.runtime import Runtime
+from gateway.transports.local import LocalTransport
+from shared.auth import Identity
+from shared.protocols.service import GraphQLRequest, GraphQLResult
+from tests.gateway.conftest import Gateway, as_json
+from tests.gateway.library import SDL, SUPERGRAPH, Library, make_library
+
+QUERY = "subscription { bookAdded { title author { name } } }"
+ALWAYS = {"title": "Always", "author": {"name": "Ursula"}}
+
+
+@pytest.fixture
+async def gateway(library: Library) -> AsyncIterator[Gateway]:
+    transport = LocalTransport(make_library(library))
+    pipeline = Pipeline(Runtime(SUPERGRAPH, transport))
+    yield Gateway(pipeline, library, transport)
+    await pipeline.close()
+
+
+async def opened(gateway: Gateway) -> AsyncIterator[GraphQLResult]:
+    """A subscription that waits for its first event."""
+    return await gateway.stream(QUERY)
+
+
+async def first(stream: AsyncIterator[GraphQLResult]) -> asyncio.Task[GraphQLResult]:
+    """The next event of a stream, as a task that has begun to wait for it."""
+
+    async def wait() -> GraphQLResult:
+        return await anext(stream)
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    return task
+
+
+async def close(*streams: AsyncIterator[GraphQLResult]) -> None:
+    for stream in streams:
+        await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def test_identical_subscriptions_share_one_upstream(gateway: Gateway) -> None:
+    streams = [await opened(gateway) for _ in range(3)]
+    waiting = [await first(stream) for stream in streams]
+    await gateway.library.opened.get()
+    gateway.library.events.put_nowait("a")
+    results = [as_json(await task)["data"]["bookAdded"] for task in waiting]
+    assert results == [ALWAYS] * 3
+    assert gateway.library.subscribers == 1
+    await close(*streams)
+    assert gateway.library.subscribers == 0
+
+
+async def test_another_user_has_an_upstream_of_their_own(gateway: Gateway) -> None:
+    ours = await opened(gateway)
+    mine = await first(ours)
+    gateway.context = RequestContext(identity=Identity(user_id="someone"))
+    theirs = await opened(gateway)
+    waiting = await first(theirs)
+    for _ in range(2):
+        await gateway.library.opened.get()
+    gateway.library.events.put_nowait("a")
+    await asyncio.wait({mine, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    gateway.library.events.put_nowait("a")
+    assert as_json(await waiting) == as_json(await mine) == {"data": {"bookAdded": ALWAYS}}
+    assert gateway.library.subscribers == 2
+
+
+async def test_a_slow_client_is_told_what_it_missed_and_slows_nobody(gateway: Gateway) -> None:
+    slow, quick = await opened(gateway), await opened(gateway)
+    waiting = await first(slow)
+    await first(quick)
+    library = gateway.library
+    for _ in range(1 + 32 + 5):
+        library.events.put_nowait("a")
+    await waiting
+    seen = 1
+    async for _ in quick:
+        seen += 1
+        if seen == 38:
+            break
+    for _ in range(32):
+        assert "extensions" not in as_json(await anext(slow))
+    library.events.put_nowait("a")
+    assert as_json(await anext(slow))["extensions"] == {"lagged": {"missed": 5}}
+    await close(slow, quick)
+
+
+async def test_a_subscription_survives_reloads(gateway: Gateway) -> None:
+    stream = await opened(gateway)
+    waiting = await first(stream)
+    for number in range(3):
+        fresh = LocalTransport(make_library(gateway.library))
+        gateway.pipeline.swap(Runtime(Supergraph.from_sdl(SDL + f"\n# {number}"), fresh))
+        gateway.library.events.put_nowait("a")
+        assert as_json(await waiting) == {"data": {"bookAdded": ALWAYS}}
+        waiting = await first(stream)
+    gateway.library.events.put_nowait(None)
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+
+
+async def test_a_subscription_that_a_new_schema_lacks_is_ended(gateway: Gateway) -> None:
+    stream = await opened(gateway)
+    waiting = await first(stream)
+    sdl = SDL.replace("bookAdded", "somethingElse")
+    transport = LocalTransport(make_library(gateway.library))
+    gateway.pipeline.swap(Runtime(Supergraph.from_sdl(sdl), transport))
+    result = await waiting
+    assert result.status == 410
+    assert result.errors[0]["extensions"]["code"] == "SUBSCRIPTION_SCHEMA_RELOAD"
+
+
+async def test_a_stream_ends_when_its_token_expires(gateway: Gateway) -> None:
+    gateway.context = RequestContext(expires_at=time.time() + 0.05)
+    results = [result async for result in await opened(gateway)]
+    assert [r.errors[0]["extensions"]["code"] for r in results] == ["SUBSCRIPTION_TOKEN_EXPIRED"]
+    assert gateway.library.subscribers == 0
+
+
+async def test_an_invalid_subscription_is_refused_at_once(gateway: Gateway) -> None:
+    request = GraphQLRequest("subscription { nothing }")
+    result = await gateway.pipeline.subscribe(request, gateway.context)
+    assert isinstance(result, GraphQLResult)
+    assert result.status == 400
