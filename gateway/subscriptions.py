@@ -100,6 +100,8 @@ class _Upstream:
                 result = GraphQLResult(response.data, response.errors, response.extensions)
                 for listener in self.listeners:
                     listener.offer(result)
+                # Events may come without a pause; those who listen need one.
+                await asyncio.sleep(0)
         except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the clients
             last = GraphQLResult(errors=[internal_entry(error)], status=500)
         finally:

@@ -156,6 +156,7 @@ class BooksSubscription:
         try:
             while (isbn := await library.events.get()) is not None:
                 yield next(book for book in BOOKS if book.isbn == isbn)
+                library.events.task_done()
         finally:
             library.subscribers -= 1
             library.closed.set()
