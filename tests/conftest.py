@@ -10,13 +10,15 @@ import pytest
 import redis.asyncio
 from aiobotocore.config import AioConfig
 
-from shared.config import Settings
+from shared import logger
+from shared.config import Settings, TelemetrySettings
 from tests.support import databases, nexus, servers
 from tests.support.servers import Servers
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Gives the run its name before xdist makes one up, so that the controller knows it too."""
+    """Names the run before xdist makes a name up, so that the controller knows it; plain logs."""
+    logger.configure(TelemetrySettings(log_level="warning"), service="tests")
     if config.pluginmanager.hasplugin("xdist") and not config.option.testrunuid:
         config.option.testrunuid = uuid.uuid4().hex
 
