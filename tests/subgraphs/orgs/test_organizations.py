@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from shared.access import Role
 from shared.auth import ANONYMOUS, GATEWAY, Identity
 from subgraphs.orgs.service import MOST_ORGANIZATIONS, MOST_SLUGS
@@ -59,41 +57,27 @@ async def test_the_new_organization_can_be_read_in_the_same_answer(orgs: Orgs) -
     assert edge["node"] == node
 
 
-@pytest.mark.parametrize(
-    "slug",
-    [
-        "",
-        "ab",
-        "a" * 41,
-        "Acme",
-        "-acme",
-        "acme-",
-        "ac--me",
-        "ac me",
-        "acme\n",
-        "ac_me",
+async def test_a_slug_that_is_not_plain_is_refused(orgs: Orgs) -> None:
+    ada = Identity(new_id(), "session")
+    misshapen = ["", "ab", "a" * 41, "Acme", "-acme", "acme-", "ac--me", "ac me", "acme\n", "ac_me"]
+    lookalikes = [
         "acmé",
         "\u0430cme",
         "\u212aelvin",
         "\uff11\uff12\uff13",
         "acme\u200b",
         "ac\x00me",
-        "admin",
-        "graphql",
-        "well-known",
-    ],
-)
-async def test_a_slug_that_is_not_plain_is_refused(orgs: Orgs, slug: str) -> None:
-    ada = Identity(new_id(), "session")
-    error = await orgs.error(CREATE, {"input": {"name": "Acme", "slug": slug}}, by=ada)
-    assert (error["code"], error["field"]) == ("BAD_USER_INPUT", "slug")
+    ]
+    for slug in (*misshapen, *lookalikes, "admin", "graphql", "well-known"):
+        error = await orgs.error(CREATE, {"input": {"name": "Acme", "slug": slug}}, by=ada)
+        assert (error["code"], error["field"]) == ("BAD_USER_INPUT", "slug"), slug
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a" * 101, "Ac\x00me", "Ac\nme", "Acme \u202egpj.exe"])
-async def test_a_name_that_cannot_be_shown_is_refused(orgs: Orgs, name: str) -> None:
+async def test_a_name_that_cannot_be_shown_is_refused(orgs: Orgs) -> None:
     ada = Identity(new_id(), "session")
-    error = await orgs.error(CREATE, {"input": {"name": name, "slug": "acme"}}, by=ada)
-    assert (error["code"], error["field"]) == ("BAD_USER_INPUT", "name")
+    for name in ("", "  ", "a" * 101, "Ac\x00me", "Ac\nme", "Acme \u202egpj.exe"):
+        error = await orgs.error(CREATE, {"input": {"name": name, "slug": "acme"}}, by=ada)
+        assert (error["code"], error["field"]) == ("BAD_USER_INPUT", "name"), name
 
 
 async def test_of_many_who_want_a_slug_at_once_one_gets_it(orgs: Orgs) -> None:
@@ -187,11 +171,12 @@ async def test_a_change_needs_the_version_that_was_seen(orgs: Orgs) -> None:
     assert len(await orgs.facts("orgs.organization.updated")) == 1
 
 
-@pytest.mark.parametrize("role", ["MEMBER", "BILLING"])
-async def test_only_owners_and_admins_change_an_organization(orgs: Orgs, role: str) -> None:
-    ours, people = await orgs.organization(ada="OWNER", bob=role)
+async def test_only_owners_and_admins_change_an_organization(orgs: Orgs) -> None:
+    ours, people = await orgs.organization(ada="OWNER", bob="MEMBER", eve="BILLING")
     change = {"organizationId": ours, "version": 1, "name": "Acme Ltd"}
-    assert (await orgs.error(UPDATE, {"input": change}, by=people["bob"]))["code"] == "FORBIDDEN"
+    for name in ("bob", "eve"):
+        error = await orgs.error(UPDATE, {"input": change}, by=people[name])
+        assert error["code"] == "FORBIDDEN"
 
 
 async def test_an_old_slug_goes_on_working_and_nobody_else_gets_it(orgs: Orgs) -> None:
