@@ -87,7 +87,7 @@ def install(total: int) -> None:
         assert pip.stdout is not None
         for line in pip.stdout:
             tail.append(line.rstrip())
-            if line.startswith(("Collecting ", "Requirement already satisfied")):
+            if line.startswith(("Collecting ", "Requirement already satisfied", "Ignoring ")):
                 seen += 1
                 progress(seen, total, line)
             elif line.startswith("Installing collected"):

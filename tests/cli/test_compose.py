@@ -40,9 +40,8 @@ def test_our_generated_files_are_up_to_date() -> None:
 
 
 def test_a_changed_subgraph_makes_the_supergraph_stale(tmp_path: Path) -> None:
-    configuration = written(
-        tmp_path, left='type Query { a: A } type A @key(fields: "id") { id: ID! }'
-    )
+    before = 'type Query { a: A } type A @key(fields: "id") { id: ID! }'
+    configuration = written(tmp_path, left=before)
     output = tmp_path / "out.graphql"
     (first,) = compose.compose(configuration, output)
     assert first.path == output
