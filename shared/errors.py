@@ -1,6 +1,7 @@
 """Expected failures: safe to show, one stable code and one HTTP status each.
 
 NexusError
+├── BadRequest          400 BAD_REQUEST
 ├── Unauthenticated     401 UNAUTHENTICATED
 ├── Forbidden           403 FORBIDDEN
 ├── NotFound            404 NOT_FOUND
@@ -19,6 +20,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 __all__ = [
+    "BadRequest",
     "BadUserInput",
     "Conflict",
     "Forbidden",
@@ -52,6 +54,14 @@ class NexusError(Exception):
     def extensions(self) -> dict[str, Any]:
         """Read by graphql-core when it wraps this error for a response."""
         return {"code": self.code, **self.details}
+
+
+class BadRequest(NexusError):
+    """The message itself is at fault: malformed, or not signed by who should have sent it."""
+
+    code = "BAD_REQUEST"
+    status = 400
+    message = "The request is malformed."
 
 
 class Unauthenticated(NexusError):

@@ -26,6 +26,7 @@ from shared.graphql import format_error
 from shared.logger import service_name
 from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
+from shared.protocols.problem_details import problem
 from shared.protocols.problems import error_entry
 from shared.protocols.service import GraphQLRequest, GraphQLResult
 from shared.protocols.websocket import GraphQLWebSocket
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Receive, Scope, Send
     from strawberry.federation.schema import Schema
 
     from shared.auth import Identity, ServiceTokens
@@ -233,17 +235,22 @@ def serve(
     )
 
 
+class _Signed:
+    """An ASGI application that only the gateway may call."""
+
+    def __init__(self, inner: ASGIApp, identify: Callable[[str], Identity]) -> None:
+        self._inner = inner
+        self._identify = identify
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._inner
+        try:
+            self._identify(HTTPConnection(scope).headers.get("x-nexus-service", ""))
+        except NexusError as error:
+            app = problem(error)
+        await app(scope, receive, send)
+
+
 def _signed(route: BaseRoute, identify: Callable[[str], Identity]) -> BaseRoute:
     assert isinstance(route, Route)
-    inner = route.app
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        try:
-            identify(HTTPConnection(scope).headers.get("x-nexus-service", ""))
-        except NexusError as error:
-            response = JSONResponse({"code": error.code, "detail": str(error)}, error.status)
-            await response(scope, receive, send)
-        else:
-            await inner(scope, receive, send)
-
-    return Route(route.path, app, methods=list(route.methods or ["POST"]))
+    return Route(route.path, _Signed(route.app, identify), methods=list(route.methods or ["POST"]))

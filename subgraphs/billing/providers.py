@@ -24,7 +24,7 @@ import aiohttp
 import orjson
 
 from shared.circuit_breaker import CircuitBreaker
-from shared.errors import BadUserInput, NexusError, Unavailable
+from shared.errors import BadRequest, BadUserInput, Unavailable
 from shared.graphql import id_or_none
 
 if TYPE_CHECKING:
@@ -50,11 +50,9 @@ _PLAIN = re.compile(r"[\x21-\x7e]{1,255}")
 _WHOLE_UNITS = frozenset({"CLP", "PYG", "JPY", "KRW"})
 
 
-class BadWebhook(NexusError):
+class BadWebhook(BadRequest):
     """The message is not one the provider signed for us just now."""
 
-    code = "BAD_REQUEST"
-    status = 400
     message = "This is not a message that the payment provider signed for us."
 
 
