@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
-from tests.support.nexus import Nexus
+from subgraphs.billing import simulation
+from tests.support.nexus import STRIPE_SECRET, Nexus
 
-__all__ = ["Person", "sign_up"]
+__all__ = [
+    "BALANCE",
+    "PASSWORD",
+    "TOP_UP",
+    "Person",
+    "buy_credits",
+    "create_organization",
+    "eventually",
+    "invite",
+    "send_paid",
+    "sign_up",
+    "top_up_variables",
+]
+
+T = TypeVar("T")
 
 PASSWORD = "correct horse battery"
+TOP_UP = (
+    "mutation($input: TopUpCreditsInput!) { topUpCredits(input: $input) {"
+    " payment { id status } invoice { id status } } }"
+)
+BALANCE = "query($id: ID!) { organization(id: $id) { creditBalance { amount currency } } }"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +108,70 @@ async def sign_up(nexus: Nexus, name: str) -> Person:
     return Person(
         nexus, payload["user"]["id"], email, payload["accessToken"], payload["refreshToken"]
     )
+
+
+async def create_organization(owner: Person, slug: str) -> str:
+    """The id of a new organization."""
+    created = await owner.data(
+        "mutation($input: CreateOrganizationInput!) { createOrganization(input: $input) { id } }",
+        {"input": {"name": slug.title(), "slug": slug}},
+    )
+    organization: str = created["createOrganization"]["id"]
+    return organization
+
+
+async def invite(
+    owner: Person, guest: Person, organization_id: str, *, role: str = "MEMBER"
+) -> None:
+    """Make the guest a member."""
+    invited = await owner.data(
+        "mutation($input: InviteMemberInput!) { inviteMember(input: $input) { token } }",
+        {"input": {"organizationId": organization_id, "email": guest.email, "role": role}},
+    )
+    await guest.data(
+        "mutation($input: AcceptInvitationInput!) { acceptInvitation(input: $input) { id } }",
+        {"input": {"token": invited["inviteMember"]["token"]}},
+    )
+
+
+async def eventually(ask: Callable[[], Awaitable[T]], wanted: Callable[[T], bool]) -> T:
+    """What ``ask`` answers once it is what is wanted; workers bring it about within 20 s."""
+    async with asyncio.timeout(20):
+        while not wanted(answer := await ask()):
+            await asyncio.sleep(0.05)
+    return answer
+
+
+def top_up_variables(organization_id: str, amount: int) -> dict[str, Any]:
+    """The input of a top-up in euros."""
+    money = {"amount": amount, "currency": "EUR"}
+    return {
+        "input": {
+            "organizationId": organization_id,
+            "amount": money,
+            "idempotencyKey": f"top-up-{organization_id}-{amount}",
+        }
+    }
+
+
+async def buy_credits(owner: Person, organization_id: str, amount: int) -> None:
+    """Credits that were paid for: the provider's signed message has been handled."""
+    bought = await owner.data(TOP_UP, top_up_variables(organization_id, amount))
+    payment = bought["topUpCredits"]["payment"]
+    response = await send_paid(owner.nexus, payment["id"], amount)
+    assert response.status_code == 204, response.text
+
+    async def balance() -> int:
+        data = await owner.data(BALANCE, {"id": organization_id})
+        found: int = data["organization"]["creditBalance"]["amount"]
+        return found
+
+    await eventually(balance, lambda found: found >= amount)
+
+
+async def send_paid(nexus: Nexus, payment_id: str, amount: int) -> httpx.Response:
+    """Report a payment as Stripe does."""
+    headers, body = simulation.paid(
+        payment_id, amount=amount, currency="EUR", secret=STRIPE_SECRET, now=dt.datetime.now(dt.UTC)
+    )
+    return await nexus.client.post("/webhooks/stripe", content=body, headers=headers)
