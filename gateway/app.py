@@ -7,7 +7,7 @@ services they are reached over HTTP, with calls that the gateway signs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from gateway.federation.supergraph import Supergraph, SupergraphError
 from gateway.ide import IdePage, asset_route
 from gateway.identity import Callers, ask_orgs, context_of
 from gateway.pipeline import Pipeline
+from gateway.reloading import FileSource, Reloading
 from gateway.runtime import Runtime, Transport
 from gateway.security.headers import SecurityHeaders, cors
 from gateway.security.limits import Limits
@@ -61,8 +62,13 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
     redis = connect(settings.redis)
     supergraph = _supergraph(settings)
     subgraphs = _subgraphs(settings, redis) if settings.mode == "monolith" else []
-    transport = _transport(settings, supergraph, subgraphs)
-    pipeline = _pipeline(settings, Runtime(supergraph, transport, limits=_limits(settings)))
+
+    def make_runtime(supergraph: Supergraph) -> Runtime:
+        transport = _transport(settings, supergraph, subgraphs)
+        return Runtime(supergraph, transport, limits=_limits(settings))
+
+    pipeline = _pipeline(settings, make_runtime(supergraph))
+    reloading = Reloading(FileSource(settings.supergraph), make_runtime)
     callers = _callers(settings, redis, pipeline)
     checks = {"redis": redis.ping, **_checks(subgraphs)}
 
@@ -74,6 +80,7 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
                 stack.push_async_callback(subgraph.close)
             stack.push_async_callback(pipeline.close)
             await stack.enter_async_context(LoopLag("gateway"))
+            await stack.enter_async_context(_running(reloading.watch(pipeline)))
             if settings.embedded_worker:
                 await stack.enter_async_context(_working(subgraphs))
             yield
@@ -135,7 +142,7 @@ def _transport(settings: Settings, supergraph: Supergraph, subgraphs: list[Subgr
 
     def headers(context: RequestContext, subgraph: str) -> Mapping[str, str]:
         token = tokens.sign(context.identity, subgraph=subgraph)
-        return {**context.forwarded, "authorization": f"Bearer {token}"}
+        return {"authorization": f"Bearer {token}"}
 
     endpoints = {
         name: SubgraphEndpoint(settings.subgraph(name).url or info.url)
@@ -210,6 +217,16 @@ def _checks(subgraphs: list[Subgraph]) -> dict[str, Callable[[], Awaitable[objec
         for subgraph in subgraphs
         for name, check in subgraph.checks.items()
     }
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 @asynccontextmanager

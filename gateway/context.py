@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,14 +21,17 @@ class RequestContext:
     """Handed through the pipeline and the engine to the transports.
 
     ``expires_at`` (seconds since the epoch) is when the caller's token ends.
-    ``forwarded`` holds the client's headers that the propagation rules let
-    through to subgraphs.  ``explain`` says that this client may see how its
-    answer came about.
+    Callers with an equal ``audience`` may see the same, so what one of them
+    waits for may be shared with another; None is shared with nobody.
+    ``headers`` are the client's, where propagation rules may want them for
+    subgraphs.  ``explain`` says that this client may see how its answer came
+    about.
     """
 
     identity: Identity = ANONYMOUS
+    audience: Hashable = None
     expires_at: float | None = None
-    forwarded: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     client_name: str | None = None
     client_version: str | None = None
     operation_name: str | None = None

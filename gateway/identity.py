@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -148,12 +148,18 @@ async def context_of(
     caller = await callers.identify(token, user_agent=agent or None)
     context = RequestContext(
         identity=caller.identity,
+        audience=_audience(caller.identity),
         expires_at=caller.expires_at,
         client_name=_client(headers, "name"),
         client_version=_client(headers, "version"),
     )
     remember(context, connection.scope)
     return context
+
+
+def _audience(identity: Identity) -> Hashable:
+    """One user with the same memberships, whatever the session."""
+    return (identity.user_id, frozenset(identity.memberships.items()))
 
 
 def _client(headers: Headers, what: str) -> str | None:

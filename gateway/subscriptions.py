@@ -117,8 +117,8 @@ class _Upstream:
 class Subscriptions:
     """Every open subscription of a gateway.
 
-    Callers share an upstream when they are the same user with the same
-    memberships and ask the same with the same variables.  A listener that is
+    Callers of one audience that ask the same with the same variables share an
+    upstream.  A listener that is
     more than ``most_waiting`` events behind misses some, and is told how many.
     """
 
@@ -203,12 +203,7 @@ class Subscriptions:
 
 
 def _key(planned: Planned, variables: Mapping[str, Any], context: RequestContext) -> _Key:
-    identity = context.identity
-    return (
-        id(planned.executable),
-        orjson.dumps(variables, option=orjson.OPT_SORT_KEYS, default=str),
-        identity.user_id,
-        identity.service,
-        frozenset(identity.memberships.items()),
-        frozenset(context.forwarded.items()),
-    )
+    # Nobody shares with a caller without an audience: the context is their own.
+    audience = id(context) if context.audience is None else context.audience
+    values = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS, default=str)
+    return (id(planned.executable), values, audience)

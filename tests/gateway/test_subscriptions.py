@@ -13,7 +13,6 @@ from gateway.federation.supergraph import Supergraph
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
 from gateway.transports.local import LocalTransport
-from shared.auth import Identity
 from shared.protocols.service import GraphQLRequest, GraphQLResult
 from tests.gateway.conftest import Gateway, as_json
 from tests.gateway.library import SDL, SUPERGRAPH, Library, make_library
@@ -26,7 +25,7 @@ ALWAYS = {"title": "Always", "author": {"name": "Ursula"}}
 async def gateway(library: Library) -> AsyncIterator[Gateway]:
     transport = LocalTransport(make_library(library))
     pipeline = Pipeline(Runtime(SUPERGRAPH, transport))
-    yield Gateway(pipeline, library, transport)
+    yield Gateway(pipeline, library, transport, RequestContext(audience="everybody"))
     await pipeline.close()
 
 
@@ -66,7 +65,7 @@ async def test_identical_subscriptions_share_one_upstream(gateway: Gateway) -> N
 async def test_another_user_has_an_upstream_of_their_own(gateway: Gateway) -> None:
     ours = await opened(gateway)
     mine = await first(ours)
-    gateway.context = RequestContext(identity=Identity(user_id="someone"))
+    gateway.context = RequestContext(audience="someone")
     theirs = await opened(gateway)
     waiting = await first(theirs)
     for _ in range(2):
@@ -129,7 +128,7 @@ async def test_a_subscription_that_a_new_schema_lacks_is_ended(gateway: Gateway)
 
 
 async def test_a_stream_ends_when_its_token_expires(gateway: Gateway) -> None:
-    gateway.context = RequestContext(expires_at=time.time() + 0.05)
+    gateway.context = RequestContext(audience="everybody", expires_at=time.time() + 0.05)
     results = [result async for result in await opened(gateway)]
     assert [r.errors[0]["extensions"]["code"] for r in results] == ["SUBSCRIPTION_TOKEN_EXPIRED"]
     assert gateway.library.subscribers == 0
