@@ -74,7 +74,17 @@ class Subgraph:
         errors = validate(self.schema, parsed)
         if errors:
             return ExecutionResult(None, errors)
-        return execute_sync(self.schema, parsed, variable_values=dict(variables))
+        return execute_sync(
+            self.schema,
+            parsed,
+            variable_values=dict(variables),
+            field_resolver=self.field_resolver,
+        )
+
+    @property
+    def field_resolver(self) -> Callable[..., Any] | None:
+        """What resolves the fields without a resolver; None reads the parent's key."""
+        return None
 
     def _entities(
         self, _root: Any, _info: GraphQLResolveInfo, *, representations: list[dict[str, Any]]
