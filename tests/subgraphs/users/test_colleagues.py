@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import uuid
 
-import msgspec
 import pytest
 
 from shared.access import Role
 from shared.auth import Identity
-from shared.events import Consuming, Event
 from subgraphs.users import tasks
-from subgraphs.users.sessions import Sessions
 from tests.subgraphs.users.conftest import Person, Users
 
 _USER = "query($id: ID!) { user(id: $id) { id name email settings { theme } sessions { id } } }"
@@ -29,17 +26,15 @@ async def learn(
     users: Users, what: str, person: str, organization: str, *, membership: str = EARLIER
 ) -> None:
     """Let the subgraph consume a fact about a membership."""
-    consumers = tasks.consumers(Sessions(users.redis, secret="-", ttl_seconds=1))
-    topic = f"orgs.{what}"
-    [consumer] = [each for each in consumers if each.topic == topic]
-    fact = {
-        "membership_id": membership,
-        "organization_id": organization,
-        "user_id": person,
-        "role": "member",
-    }
-    event = Event(str(uuid.uuid4()), topic, organization, msgspec.json.encode(fact).decode(), {})
-    assert await Consuming(users.database, users.bus, consumer).handle(event)
+    handled = await users.consume(
+        tasks.consumers(users.sessions(at=0)),
+        f"orgs.{what}",
+        membership_id=membership,
+        organization_id=organization,
+        user_id=person,
+        role="member",
+    )
+    assert handled
 
 
 def member(person: Person, *organizations: str) -> Identity:

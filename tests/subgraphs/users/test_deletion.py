@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from shared.auth import ANONYMOUS, GATEWAY, Identity
-from shared.db import Database, WriteSession
-from shared.events import Consumer, Consuming, Event, Fact
-from shared.privacy import ERASED, EXPORT_QUERY, DeletionStarted, confirm_erased
+from shared.db import WriteSession
+from shared.events import Consumer, Consuming, EventBus
+from shared.privacy import ERASED, EXPORT_QUERY, DeletionStarted, SubjectErased, confirm_erased
 from subgraphs.users import tasks
+from subgraphs.users.events import DeletionCompleted
 from tests.subgraphs.users.conftest import PASSWORD, Person, Users
 from tests.subgraphs.users.test_colleagues import learn
 
@@ -27,14 +27,11 @@ query($id: ID!, $receipt: String) { deletionRequest(id: $id, receipt: $receipt) 
 _DAY = 86_400
 
 
-async def deliver(users: Users, fact: Fact) -> None:
+async def deliver(users: Users, fact: DeletionStarted | SubjectErased) -> None:
     """Let the subgraph consume the fact."""
-    payload = json.dumps({name: getattr(fact, name) for name in ("request_id", "user_id")})
-    [consumer] = [
-        each for each in tasks.consumers(users.sessions(at=0)) if each.topic == fact.topic
-    ]
-    event = Event(str(uuid.uuid4()), fact.topic, fact.key(), payload, {})
-    await Consuming(users.database, users.bus, consumer).handle(event)
+    consumers = tasks.consumers(users.sessions(at=0))
+    said = {"request_id": fact.request_id, "user_id": fact.user_id}
+    assert await users.consume(consumers, fact.topic, **said)
 
 
 async def run_job(users: Users, name: str, payload: Mapping[str, Any]) -> None:
@@ -55,10 +52,10 @@ async def status(users: Users, request_id: str, person: Person) -> str:
     return str(found["deletionRequest"]["status"])
 
 
-async def count(users: Users, query: str, **values: object) -> int:
-    """The number that a query finds."""
-    async with users.database.read() as session:
-        return int(await session.scalar(text(query), values) or 0)
+async def count(users: Users, what: str) -> int:
+    """How many rows there are in a table."""
+    [[found]] = await users.sql(f"select count(*) from {what}")  # noqa: S608
+    return int(found)
 
 
 async def request(users: Users, person: Person) -> dict[str, Any]:
@@ -72,8 +69,8 @@ async def test_a_request_waits_and_is_made_once(users: Users) -> None:
     answers = await asyncio.gather(*(request(users, ada) for _ in range(5)))
     assert {each["id"] for each in answers} == {answers[0]["id"]}
     assert answers[0]["status"] == "PENDING"
-    assert await count(users, "select count(*) from deletion_requests") == 1
-    assert await count(users, "select count(*) from pgqueuer") == 1
+    assert await count(users, "deletion_requests") == 1
+    assert await count(users, "pgqueuer") == 1
 
 
 @pytest.mark.parametrize("grace_seconds", [_DAY])
@@ -115,10 +112,8 @@ async def test_cancelling_races_with_the_start(users: Users) -> None:
         users.ask(_CANCEL, {"id": made["id"]}, by=ada.identity),
         run_job(users, "start_deletion", {"request_id": made["id"]}),
     )
-    announced = await count(
-        users, "select count(*) from outbox where topic = 'users.deletion.started'"
-    )
-    assert announced == (1 if "errors" in answer else 0)
+    announced = await users.facts("users.deletion.started")
+    assert len(announced) == (1 if "errors" in answer else 0)
 
 
 async def test_another_persons_request_is_as_unknown_as_none(users: Users) -> None:
@@ -154,11 +149,11 @@ async def test_a_deletion_ends_sessions_erases_the_account_and_frees_the_address
     started = DeletionStarted(made["id"], ada.id)
     await deliver(users, started)
     for table in ("users", "user_settings", "colleagues"):
-        assert await count(users, f"select count(*) from {table}") == 0  # noqa: S608
+        assert await count(users, table) == 0
     assert await users.data("{ me { id } }", by=ada.identity) == {"me": None}
     assert (await users.sign_up("ada@example.org")).id != ada.id
     await learn(users, "membership.added", ada.id, str(uuid.uuid4()))
-    assert await count(users, "select count(*) from colleagues") == 0
+    assert await count(users, "colleagues") == 0
 
 
 async def test_a_login_during_the_start_does_not_survive(users: Users) -> None:
@@ -179,11 +174,10 @@ async def test_a_request_is_completed_when_every_domain_has_confirmed(users: Use
         await deliver(users, erased(made["id"], ada.id))
         await deliver(users, erased(made["id"], ada.id))
     assert await status(users, made["id"], ada) == "COMPLETED"
-    completed = "select count(*) from outbox where topic = 'users.deletion.completed'"
-    assert await count(users, completed) == 1
+    assert len(await users.facts("users.deletion.completed")) == 1
     for erased in ERASED.values():
         await deliver(users, erased(made["id"], ada.id))
-    assert await count(users, completed) == 1
+    assert len(await users.facts("users.deletion.completed")) == 1
 
 
 async def test_confirmations_that_race_complete_the_request_once(users: Users) -> None:
@@ -193,8 +187,7 @@ async def test_confirmations_that_race_complete_the_request_once(users: Users) -
     facts = [erased(made["id"], ada.id) for erased in ERASED.values()]
     await asyncio.gather(*(deliver(users, fact) for fact in facts * 2))
     assert await status(users, made["id"], ada) == "COMPLETED"
-    completed = "select count(*) from outbox where topic = 'users.deletion.completed'"
-    assert await count(users, completed) == 1
+    assert len(await users.facts("users.deletion.completed")) == 1
 
 
 async def test_a_confirmation_of_nothing_is_ignored(users: Users) -> None:
@@ -216,32 +209,26 @@ async def test_a_start_whose_job_was_lost_is_picked_up(users: Users) -> None:
 async def test_a_start_that_a_domain_does_not_confirm_is_announced_again(users: Users) -> None:
     ada = await users.sign_up()
     made = await request(users, ada)
-    announced = "select count(*) from outbox where topic = 'users.deletion.started'"
     for _ in range(2):
         await run_job(users, "start_deletion", {"request_id": made["id"]})
         await pick_up(users)
-    assert await count(users, announced) == 1
-    async with users.database.write() as session:
-        await session.execute(
-            text("update deletion_requests set announced_at = now() - interval '11 minutes'")
-        )
+    assert len(await users.facts("users.deletion.started")) == 1
+    await users.sql("update deletion_requests set announced_at = now() - interval '11 minutes'")
     await pick_up(users)
     await pick_up(users)
-    assert await count(users, announced) == 2
+    assert len(await users.facts("users.deletion.started")) == 2
 
 
 @pytest.mark.usefixtures("other_domains")
 async def test_the_worker_carries_a_request_out(users: Users) -> None:
     ada = await users.sign_up("ada@example.org")
-    async with users.working():
-        made = await request(users, ada)
-        given = {"id": made["id"], "receipt": made["receipt"]}
-        async with asyncio.timeout(30):
-            while True:
-                found = await users.data(_FIND, given)
-                if found["deletionRequest"]["status"] == "COMPLETED":
-                    break
-                await asyncio.sleep(0.05)
+    async with users.working() as bus, asyncio.timeout(30):
+        topic = DeletionCompleted.topic
+        async with bus.listen(topic, ada.id, DeletionCompleted) as completed:
+            made = await request(users, ada)
+            await anext(completed)
+    given = {"id": made["id"], "receipt": made["receipt"]}
+    assert (await users.data(_FIND, given))["deletionRequest"]["status"] == "COMPLETED"
     error = await users.error(
         "mutation($input: LogInInput!) { logIn(input: $input) { accessToken } }",
         {"input": {"email": "ada@example.org", "password": PASSWORD}},
@@ -291,14 +278,11 @@ async def test_an_export_holds_everything_this_subgraph_knows(users: Users) -> N
 
 async def test_a_long_section_comes_in_pieces(users: Users) -> None:
     ada = await users.sign_up()
-    async with users.database.write() as session:
-        await session.execute(
-            text(
-                "insert into colleagues (organization_id, user_id, membership_id, active)"
-                " select uuidv7(), :user_id, uuidv7(), true from generate_series(1, 1200)"
-            ),
-            {"user_id": ada.id},
-        )
+    await users.sql(
+        "insert into colleagues (organization_id, user_id, membership_id, active)"
+        " select uuidv7(), cast(:user_id as uuid), uuidv7(), true from generate_series(1, 1200)",
+        user_id=ada.id,
+    )
     documents = await exported(users, ada.id)
     found = [len(documents[f"users/known_memberships{suffix}.json"]) for suffix in ("", "-2", "-3")]
     assert found == [500, 500, 200]
@@ -318,7 +302,7 @@ async def test_only_the_gateway_exports(users: Users) -> None:
 async def other_domains(users: Users) -> AsyncIterator[None]:
     """Stands in for the workers of the other subgraphs: each confirms what it is told."""
     handled = [
-        asyncio.create_task(_confirming(users.database, users, domain).run())
+        asyncio.create_task(_confirming(users, domain).run())
         for domain in ERASED
         if domain != "users"
     ]
@@ -328,9 +312,9 @@ async def other_domains(users: Users) -> AsyncIterator[None]:
     await asyncio.wait(handled)
 
 
-def _confirming(database: Database, users: Users, domain: str) -> Consuming:
+def _confirming(users: Users, domain: str) -> Consuming:
     async def handle(session: WriteSession, started: DeletionStarted) -> None:
         await confirm_erased(session, domain, started)
 
     consumer = Consumer(domain, DeletionStarted.topic, DeletionStarted, handle)
-    return Consuming(database, users.bus, consumer)
+    return Consuming(users.database, EventBus(users.redis), consumer)
