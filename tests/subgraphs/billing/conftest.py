@@ -281,9 +281,9 @@ def settings(started_servers: Servers, database_url: str, redis_url: str) -> Set
     return nexus.make_settings(started_servers, database_url, redis_url, "-")
 
 
-@pytest.fixture
-async def billing(settings: Settings) -> AsyncIterator[Billing]:
-    """The subgraph, over empty stores."""
+@asynccontextmanager
+async def start(settings: Settings) -> AsyncIterator[Billing]:
+    """The subgraph with these settings, until the block ends."""
     clock = Clock()
     redis = connect(settings.redis)
     subgraph = create(settings, redis, clock=clock)
@@ -291,7 +291,9 @@ async def billing(settings: Settings) -> AsyncIterator[Billing]:
     assert url is not None
     database = Database(url.get_secret_value(), settings.database, name="billing")
     providers = Providers.create(settings)
-    tasks = Tasks(database=database, providers=providers, currency="EUR", clock=clock)
+    tasks = Tasks(
+        database=database, providers=providers, currency=settings.payments.currency, clock=clock
+    )
     app = httpx.ASGITransport(Starlette(routes=list(subgraph.routes)))
     async with httpx.AsyncClient(transport=app, base_url="http://billing") as http:
         yield Billing(subgraph, settings, redis, database, clock, tasks, http)
@@ -299,6 +301,13 @@ async def billing(settings: Settings) -> AsyncIterator[Billing]:
     await database.close()
     await subgraph.close()
     await redis.aclose()
+
+
+@pytest.fixture
+async def billing(settings: Settings) -> AsyncIterator[Billing]:
+    """The subgraph, over empty stores."""
+    async with start(settings) as found:
+        yield found
 
 
 @pytest.fixture
