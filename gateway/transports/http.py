@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from gateway.context import RequestContext
     from gateway.federation.plan import Fetch
 
-__all__ = ["HttpTransport", "SubgraphEndpoint"]
+__all__ = ["HttpTransport", "SubgraphEndpoint", "SubgraphUnreachable"]
 
 _ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 _HEADERS = {"content-type": "application/json", "accept": _ACCEPT}
 _CHUNK = 65_536
+# Statuses that proxies and crashing servers give.
+_GONE = frozenset({500, 502, 503, 504})
 # Of one connection only, or no longer true once the body has been decoded.
 _HOP_BY_HOP = frozenset(
     {"connection", "content-encoding", "content-length", "keep-alive", "transfer-encoding"}
@@ -38,6 +40,10 @@ class SubgraphEndpoint(msgspec.Struct, frozen=True):
 
     url: str
     subscriptions: streams.Protocol = "websocket"
+
+
+class SubgraphUnreachable(SubgraphError):
+    """The subgraph did not answer at all, or something before it answered in its place."""
 
 
 class HttpTransport:
@@ -180,9 +186,9 @@ class HttpTransport:
             yield
         except TimeoutError as error:
             message = f"{subgraph} did not answer in time."
-            raise SubgraphError(message, code="DOWNSTREAM_TIMEOUT") from error
+            raise SubgraphUnreachable(message, code="DOWNSTREAM_TIMEOUT") from error
         except aiohttp.ClientError as error:
-            raise SubgraphError(f"{subgraph} cannot be reached.") from error
+            raise SubgraphUnreachable(f"{subgraph} cannot be reached.") from error
 
     def _endpoint(self, subgraph: str) -> SubgraphEndpoint:
         endpoint = self._endpoints.get(subgraph)
@@ -232,7 +238,7 @@ def _decode(
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise SubgraphError(_no_graphql(subgraph, status)) from error
+        raise _no_graphql(subgraph, status) from error
     return _answer(subgraph, status, payload, headers)
 
 
@@ -240,11 +246,11 @@ def _answer(
     subgraph: str, status: int, payload: Any, headers: Mapping[str, str]
 ) -> SubgraphResponse:
     if not isinstance(payload, dict) or not ("data" in payload or "errors" in payload):
-        raise SubgraphError(_no_graphql(subgraph, status))
+        raise _no_graphql(subgraph, status)
     data = payload.get("data")
     errors = payload.get("errors") or ()
     if not isinstance(data, dict | None) or not _is_errors(errors):
-        raise SubgraphError(_no_graphql(subgraph, status))
+        raise _no_graphql(subgraph, status)
     extensions = payload.get("extensions")
     return SubgraphResponse(
         data, tuple(errors), extensions if isinstance(extensions, dict) else {}, headers
@@ -255,8 +261,9 @@ def _is_errors(errors: object) -> bool:
     return isinstance(errors, Sequence) and all(isinstance(error, dict) for error in errors)
 
 
-def _no_graphql(subgraph: str, status: int) -> str:
-    return f"{subgraph} gave no GraphQL answer (HTTP status {status})."
+def _no_graphql(subgraph: str, status: int) -> SubgraphError:
+    kind = SubgraphUnreachable if status in _GONE else SubgraphError
+    return kind(f"{subgraph} gave no GraphQL answer (HTTP status {status}).")
 
 
 def _kept_headers(response: aiohttp.ClientResponse) -> dict[str, str]:

@@ -126,7 +126,7 @@ class _Api:
         self._base = base_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"}
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._breaker = CircuitBreaker(failures=5, pause_seconds=30)
+        self._breaker = CircuitBreaker(base_url, least_calls=5)
         self._session: aiohttp.ClientSession | None = None
 
     async def request(

@@ -1,0 +1,158 @@
+"""Kindness to subgraphs in trouble: identical fetches made once, few retries, a breaker each."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import orjson
+import stamina
+from prometheus_client import Counter
+
+from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
+from gateway.transports.http import SubgraphUnreachable
+from shared.circuit_breaker import CircuitBreaker
+from shared.deadline import remaining
+
+if TYPE_CHECKING:
+    from gateway.context import RequestContext
+    from gateway.transports.forwarding import ForwardedRequest, ForwardedResponse
+    from gateway.transports.http import HttpTransport
+
+__all__ = ["CircuitBreakers", "Traffic"]
+
+_SHARED = Counter(
+    "subgraph_fetches_shared_total", "Fetches answered by one in flight.", ("subgraph",)
+)
+_RETRIED = Counter("subgraph_fetches_retried_total", "Fetches made again.", ("subgraph",))
+
+Execute = Callable[[SubgraphRequest], Awaitable[SubgraphResponse]]
+
+
+class CircuitBreakers:
+    """A breaker per subgraph, which outlives the transports of one supergraph."""
+
+    def __init__(self, make: Callable[[str], CircuitBreaker] | None = None) -> None:
+        self._make = make or _breaker
+        self._made: dict[str, CircuitBreaker] = {}
+
+    def of(self, subgraph: str) -> CircuitBreaker:
+        """The breaker of one subgraph."""
+        breaker = self._made.get(subgraph)
+        if breaker is None:
+            breaker = self._made[subgraph] = self._make(subgraph)
+        return breaker
+
+
+def _breaker(subgraph: str) -> CircuitBreaker:
+    def refuse() -> SubgraphError:
+        return SubgraphError(f"{subgraph} is not available.", code="DOWNSTREAM_UNAVAILABLE")
+
+    return CircuitBreaker(subgraph, failure=SubgraphUnreachable, refuse=refuse)
+
+
+class Traffic:
+    """A transport around `HttpTransport`.
+
+    A query that failed without an answer is asked again, after a pause with
+    jitter, if the request's time allows; a mutation never is.
+    """
+
+    def __init__(
+        self,
+        inner: HttpTransport,
+        breakers: CircuitBreakers,
+        *,
+        attempts: int = 2,
+        pause_seconds: float = 0.1,
+    ) -> None:
+        self._inner = inner
+        self._breakers = breakers
+        self._attempts = attempts
+        self._pause_seconds = pause_seconds
+        self._in_flight: dict[Hashable, _Flight] = {}
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        """The answer."""
+        return await self._answer(self._inner.execute, request)
+
+    async def execute_undecoded(self, request: SubgraphRequest) -> SubgraphResponse:
+        """The answer, with ``data`` left as the JSON that came."""
+        return await self._answer(self._inner.execute_undecoded, request)
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        """One response per event."""
+        return self._inner.subscribe(request)
+
+    async def forward(
+        self, subgraph: str, request: ForwardedRequest, context: RequestContext
+    ) -> ForwardedResponse:
+        """Hand on a REST request, once."""
+        with self._breakers.of(subgraph).guard():
+            return await self._inner.forward(subgraph, request, context)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._inner.close()
+
+    async def _answer(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
+        if request.fetch.kind != "query":
+            return await self._attempt(execute, request)
+        audience: Hashable = request.context.audience
+        if audience is None:
+            return await self._patiently(execute, request)
+        fetch = request.fetch
+        # The bound method's identity: what was decoded must not be given for what was not.
+        values = orjson.dumps(request.variables, default=dict)
+        key = (execute.__name__, fetch.subgraph, fetch.document, values, audience)
+        flight = self._in_flight.get(key)
+        if flight is None:
+            flight = self._in_flight[key] = _Flight(partial(self._patiently, execute, request))
+            flight.task.add_done_callback(lambda _: self._in_flight.pop(key, None))
+        else:
+            _SHARED.labels(fetch.subgraph).inc()
+        return await flight.join()
+
+    async def _patiently(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
+        try:
+            return await self._attempt(execute, request)
+        except SubgraphUnreachable:
+            pause = self._pause_seconds * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+            if self._attempts < 2 or remaining(60) <= pause:
+                raise
+        await asyncio.sleep(pause)
+        async for attempt in stamina.retry_context(
+            on=SubgraphUnreachable,
+            attempts=self._attempts - 1,
+            timeout=remaining(60),
+            wait_initial=self._pause_seconds,
+        ):
+            with attempt:
+                _RETRIED.labels(request.fetch.subgraph).inc()
+                return await self._attempt(execute, request)
+        raise AssertionError("stamina ends by returning or raising")
+
+    async def _attempt(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
+        with self._breakers.of(request.fetch.subgraph).guard():
+            return await execute(request)
+
+
+class _Flight:
+    """A fetch under way and how many wait for it; without them it is cancelled."""
+
+    def __init__(self, make: Callable[[], Awaitable[SubgraphResponse]]) -> None:
+        self.task = asyncio.ensure_future(make())
+        self._waiting = 0
+
+    async def join(self) -> SubgraphResponse:
+        """The answer; one who stops waiting does not take it from the others."""
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self.task)
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self.task.cancel()
