@@ -27,7 +27,7 @@ from shared.logger import service_name
 from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
 from shared.protocols.problem_details import problem
-from shared.protocols.problems import error_entry
+from shared.protocols.problems import error_entry, refusal
 from shared.protocols.service import GraphQLRequest, GraphQLResult
 from shared.protocols.websocket import GraphQLWebSocket
 from shared.telemetry import LoopLag, metrics
@@ -129,6 +129,9 @@ async def _results(stream: Any) -> AsyncIterator[GraphQLResult]:
     try:
         async for result in stream:
             yield _result(result)
+    except NexusError as error:
+        # The stream ends here, and its reader is told why.
+        yield refusal(error)
     finally:
         await stream.aclose()
 

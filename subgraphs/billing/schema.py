@@ -595,18 +595,21 @@ class Subscription:
             strawberry.ID, strawberry.argument(description="Whose invoices.")
         ],
     ) -> AsyncGenerator[Invoice, None]:
-        identity, resources = info.context.identity, info.context.resources
+        resources = info.context.resources
         organization = parse_id(organization_id)
-        watch = await _Watch.begin(resources.access, identity, organization)
-        async with resources.bus.listen(
-            InvoiceUpdated.topic, organization, InvoiceUpdated
-        ) as facts:
-            async for fact in facts:
-                await watch.confirm()
-                async with resources.database.read() as session:
-                    row = await repository.invoice_in(session, organization, fact.invoice_id)
-                if row is not None:
-                    yield Invoice.of(row)
+        watch = await _Watch.begin(resources.access, info.context.identity, organization)
+        return _changes(resources, watch)
+
+
+async def _changes(resources: Resources, watch: _Watch) -> AsyncGenerator[Invoice, None]:
+    organization = watch.organization_id
+    async with resources.bus.listen(InvoiceUpdated.topic, organization, InvoiceUpdated) as facts:
+        async for fact in facts:
+            await watch.confirm()
+            async with resources.database.read() as session:
+                row = await repository.invoice_in(session, organization, fact.invoice_id)
+            if row is not None:
+                yield Invoice.of(row)
 
 
 @dataclass(frozen=True, slots=True)

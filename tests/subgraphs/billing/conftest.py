@@ -6,13 +6,14 @@ import asyncio
 import datetime as dt
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
+import stamina
 from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 from starlette.applications import Starlette
@@ -82,6 +83,15 @@ def new_id() -> str:
 def key() -> str:
     """An idempotency key that was not used yet."""
     return f"key-{next(_KEYS)}"
+
+
+async def eventually(check: Callable[[], Awaitable[object]]) -> None:
+    """Return when the check has found something."""
+    async for attempt in stamina.retry_context(
+        on=AssertionError, attempts=None, timeout=30, wait_initial=0.005, wait_max=0.1
+    ):
+        with attempt:
+            assert await check()
 
 
 class Clock:

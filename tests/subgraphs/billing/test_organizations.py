@@ -1,0 +1,85 @@
+"""What billing adds to an organization, and what it does when one is made."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.access import Role
+from shared.events import Event
+from tests.subgraphs.billing.conftest import ACCOUNT, Billing, Company, eventually, new_id
+
+EMAIL = """
+mutation Email($input: UpdateBillingEmailInput!) {
+  updateBillingEmail(input: $input) { id billingEmail }
+}
+"""
+
+
+async def test_a_new_organization_gets_an_account(billing: Billing, company: Company) -> None:
+    event = Event(
+        id=new_id(),
+        topic="orgs.organization.created",
+        key=company.id,
+        payload=f'{{"organization_id": "{company.id}", "slug": "acme", "name": "ACME"}}',
+        headers={},
+    )
+    bus = billing.bus
+    async with billing.working():
+        await bus.send([event, event])
+        await eventually(
+            lambda: billing.rows(
+                "select 1 from accounts where organization_id = :id", id=company.id
+            )
+        )
+    await bus.close()
+
+    assert (await billing.account(company))["plan"] == {"code": "free"}
+
+
+async def test_money_can_come_before_the_news_of_the_organization(
+    billing: Billing, company: Company
+) -> None:
+    await billing.fund(company, 100)
+    async with billing.database.write() as session:
+        [created] = [
+            each for each in billing.tasks.consumers() if each.topic == "orgs.organization.created"
+        ]
+        await created.handle(session, created.payload(organization_id=company.id))
+
+    assert await billing.credits(company) == 100
+
+
+async def test_the_billing_address_can_be_set_and_taken_away(
+    billing: Billing, company: Company
+) -> None:
+    given = {"organizationId": company.id, "email": "bills@acme.example"}
+    data = await billing.data(EMAIL, {"input": given}, by=company.by(Role.BILLING))
+    assert data["updateBillingEmail"]["billingEmail"] == "bills@acme.example"
+
+    data = await billing.data(
+        EMAIL, {"input": {"organizationId": company.id}}, by=company.by(Role.BILLING)
+    )
+    assert data["updateBillingEmail"]["billingEmail"] is None
+
+
+@pytest.mark.parametrize("email", ["", "x", "a@b", "a b@c.de", "a@b.c\nBcc: d@e.f", "a\x00@b.cd"])
+async def test_what_is_no_address_is_refused(
+    billing: Billing, company: Company, email: str
+) -> None:
+    given = {"organizationId": company.id, "email": email}
+
+    error = await billing.error(EMAIL, {"input": given}, by=company.by())
+
+    assert (error["code"], error["field"]) == ("BAD_USER_INPUT", "email")
+
+
+async def test_a_stranger_and_another_tenant_learn_nothing(
+    billing: Billing, company: Company
+) -> None:
+    await billing.fund(company, 100)
+    representation = [{"__typename": "Organization", "id": company.id}]
+
+    theirs = await billing.data(ACCOUNT, {"organizations": representation}, by=Company().by())
+    strangers = await billing.data(ACCOUNT, {"organizations": representation})
+
+    assert theirs == strangers == {"_entities": [None]}
