@@ -42,12 +42,14 @@ class NexusError(Exception):
 
     code: ClassVar[str] = "INTERNAL"
     status: ClassVar[int] = 500
-    message: ClassVar[str] = "Something went wrong."
+    message: str = "Something went wrong."
 
     def __init__(
         self, message: str | None = None, *, details: dict[str, Any] | None = None
     ) -> None:
-        super().__init__(message or self.message)
+        # graphql-core shows an exception's `message`, where it has one, not its text.
+        self.message = message or type(self).message
+        super().__init__(self.message)
         self.details = details or {}
 
     @property
