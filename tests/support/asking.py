@@ -111,10 +111,12 @@ async def asking(settings: Settings, name: str) -> AsyncIterator[Asked]:
     url = settings.subgraph(name).database_url
     assert url is not None
     database = Database(url.get_secret_value(), settings.database, name=name)
-    yield Asked(subgraph, settings, redis, database)
-    await database.close()
-    await subgraph.close()
-    await redis.aclose()
+    try:
+        yield Asked(subgraph, settings, redis, database)
+    finally:
+        await database.close()
+        await subgraph.close()
+        await redis.aclose()
 
 
 def make_template(servers: Servers, name: str) -> str:

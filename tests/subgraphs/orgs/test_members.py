@@ -57,7 +57,7 @@ async def test_an_admin_cannot_make_itself_an_owner_or_take_over_billing(orgs: O
         given = {"membershipId": own, "role": role}
         error = await orgs.error(CHANGE_ROLE, {"input": given}, by=people["eve"])
         assert error["code"] == "FORBIDDEN"
-    given = {"organizationId": ours, "userId": people["eve"].user_id}
+    given = {"organizationId": ours, "userId": str(people["eve"].user_id)}
     assert (await orgs.error(TRANSFER, {"input": given}, by=people["eve"]))["code"] == "FORBIDDEN"
     assert (await orgs.roles(ours))[str(people["eve"].user_id)] == Role.ADMIN
 
