@@ -44,8 +44,14 @@ class Response:
 
 def compile_plan(supergraph: Supergraph, operation: Operation, plan: QueryPlan) -> ExecutablePlan:
     """Return the executable form of a plan; good for every request with the same operation."""
-    root = plot_plan(plan.fetches)
-    steps = tuple(_compile_step(fetch, root, supergraph) for fetch in plan.fetches)
+    shapes = [shape_of(fetch.document) for fetch in plan.fetches]
+    # The root fields, before renames add to them.
+    roots = [list(shape) for shape in shapes]
+    plot = plot_plan(plan.fetches, shapes)
+    steps = tuple(
+        _compile_step(fetch, keys, plot, supergraph)
+        for fetch, keys in zip(plan.fetches, roots, strict=True)
+    )
     is_stream = bool(plan.fetches) and plan.fetches[0].kind == "subscription"
     names = supergraph.schema.type_map.items()
     return ExecutablePlan(
@@ -56,23 +62,24 @@ def compile_plan(supergraph: Supergraph, operation: Operation, plan: QueryPlan) 
         _steps=steps[1:] if is_stream else steps,
         _stream=steps[0] if is_stream else None,
         _schedule=schedule_fetches(plan.fetches[1:] if is_stream else plan.fetches),
-        _plot=root,
+        _plot=plot,
         _merger=Merger(frozenset(name for name, type_ in names if is_object_type(type_))),
         _projection=compile_projection(supergraph.api_schema, supergraph.schema, operation),
         _introspection=Introspection(supergraph.api_schema, operation),
     )
 
 
-def _compile_step(fetch: Fetch, root: Plot, supergraph: Supergraph) -> Step:
+def _compile_step(
+    fetch: Fetch, root_keys: Sequence[str], plot: Plot, supergraph: Supergraph
+) -> Step:
     calls = []
     for entities in fetch.entities:
         builder = compile_entities(entities, supergraph.possible_types)
-        plots = tuple(_plot_at(root, position.keys) for position in builder.positions)
+        plots = tuple(_plot_at(plot, position.keys) for position in builder.positions)
         calls.append(Call(builder, plots))
     if calls:
         return Step(fetch, tuple(calls), calls[0].builder.positions[0].prefix())
-    keys = list(shape_of(fetch.document))
-    return Step(fetch, (), [*keys] if len(keys) == 1 else [])
+    return Step(fetch, (), [*root_keys] if len(root_keys) == 1 else [])
 
 
 def _plot_at(plot: Plot, keys: Sequence[str]) -> Plot:

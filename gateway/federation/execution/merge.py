@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
     from gateway.federation.plan import Fetch, KeyRenamer, PathStep
 
-    Shape = dict[str, "Shape"]
+__all__ = ["Merger", "Plot", "Shape", "plot_plan", "rename_keys", "shape_of"]
 
-__all__ = ["Merger", "Plot", "plot_plan", "rename_keys", "shape_of"]
+Shape = dict[str, "Shape"]
+"""Response keys, each with those below it; a leaf has none."""
 
 Plot = dict[str, "Plot"]
 """The keys below an object where writing needs care, each with the keys below that.
@@ -71,11 +72,13 @@ class _Place:
         }
 
 
-def plot_plan(fetches: Sequence[Fetch]) -> Plot:
-    """Return where the fetches of a plan write into the same objects."""
+def plot_plan(fetches: Sequence[Fetch], shapes: Sequence[Shape]) -> Plot:
+    """Return where the fetches of a plan write into the same objects.
+
+    `shapes` are those of the fetches' documents.
+    """
     root = _Place()
-    for fetch in fetches:
-        shape = shape_of(fetch.document)
+    for fetch, shape in zip(fetches, shapes, strict=True):
         if not fetch.entities:
             _rename_shape(shape, fetch.output_rewrites)
             root.deliver(shape)

@@ -1,8 +1,8 @@
 """From the response so far to the representations of an `_entities` call.
 
 The selections a plan requires are compiled to one generated function per
-runtime type.  It reads an object's leaves, and only if no equal representation
-exists yet does it build one.
+runtime type.  It goes over the objects of that type, reads their leaves, and
+builds a representation only if no equal one exists yet.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from gateway.federation.execution.positions import PossibleTypes
     from gateway.federation.plan import RequireSelection, ValueSetter
 
-    # (object, index by canonical key, representations) -> index, or -1: nothing to ask.
-    Builder = Callable[[dict[str, Any], dict[Any, int], list[dict[str, Any]]], int]
+    Objects = list[dict[str, Any]]
+    # Takes objects of one type, the index of each canonical key, and what is to be
+    # added to: the representations, their index per object, the objects that have one.
+    Builder = Callable[[Objects, dict[Any, int], Objects, list[int], Objects], None]
 
 __all__ = ["Batch", "EntityBuilder", "compile_entities"]
 
@@ -52,21 +54,27 @@ class EntityBuilder:
         values: list[dict[str, Any]] = []
         known: dict[Any, int] = {}
         batch = Batch(values, [], [])
-        builders = self.builders
         for position in self.positions:
             indexes: list[int] = []
-            objects: list[dict[str, Any]] = []
-            for one in position.objects(data):
-                builder = builders.get(one.get("__typename"))
-                if builder is None:
-                    continue
-                index = builder(one, known, values)
-                if index >= 0:
-                    indexes.append(index)
-                    objects.append(one)
+            kept: list[dict[str, Any]] = []
+            for type_name, objects in _by_type(position.objects(data)).items():
+                builder = self.builders.get(type_name)
+                if builder is not None:
+                    builder(objects, known, values, indexes, kept)
             batch.indexes.append(indexes)
-            batch.objects.append(objects)
+            batch.objects.append(kept)
         return batch
+
+
+def _by_type(objects: list[dict[str, Any]]) -> dict[str | None, list[dict[str, Any]]]:
+    """Group objects by their `__typename`, in order; what is no string counts as none."""
+    names = [one.get("__typename") for one in objects]
+    if objects and type(names[0]) is str and names.count(names[0]) == len(names):
+        return {names[0]: objects}
+    groups: dict[str | None, list[dict[str, Any]]] = {}
+    for name, one in zip(names, objects, strict=True):
+        groups.setdefault(name if type(name) is str else None, []).append(one)
+    return groups
 
 
 def compile_entities(entities: Entities, possible_types: PossibleTypes) -> EntityBuilder:
@@ -126,46 +134,50 @@ def _compile_builder(
     """
     sent_as, nested_setters = _sent_type(type_name, setters, possible_types)
     scope: dict[str, Any] = {"ABSENT": _ABSENT, "freeze": _freeze, "Incomplete": _Incomplete}
-    lines = ["def build(one, known, values):", " get = one.get"]
+    lines = [
+        "def build(objects, known, values, indexes, kept):",
+        " for one in objects:",
+        "  get = one.get",
+    ]
     parts, optional = [repr(sent_as)], []
     for number, field in enumerate(fields):
         local = f"v{number}"
         if field.is_key:
-            lines += [f" {local} = get({field.name!r})", f" if {local} is None: return -1"]
+            lines += [f"  {local} = get({field.name!r})", f"  if {local} is None: continue"]
         else:
-            lines += [f" {local} = get({field.name!r}, ABSENT)"]
+            lines += [f"  {local} = get({field.name!r}, ABSENT)"]
             optional.append((local, field.key))
         if field.selections:
             scope[f"copy{number}"] = _NestedCopy(field, possible_types)
             lines += [
-                " try:",
-                f"  {local} = copy{number}({local})",
-                " except Incomplete: return -1",
+                "  try:",
+                f"   {local} = copy{number}({local})",
+                "  except Incomplete: continue",
             ]
             parts.append(f"freeze({local})")
         else:
             parts.append(local)
     if fields and len(optional) == len(fields):
         nothing = " and ".join(f"({local} is None or {local} is ABSENT)" for local, _ in optional)
-        lines.append(f" if {nothing}: return -1")
+        lines.append(f"  if {nothing}: continue")
     entries = [f'"__typename": {sent_as!r}']
     entries += [f"{field.key!r}: v{number}" for number, field in enumerate(fields) if field.is_key]
     lines += [
-        f" key = ({', '.join(parts)},)",
-        " try: index = known.get(key)",
-        " except TypeError:",
-        "  key = freeze(key)",
-        "  index = known.get(key)",
-        " if index is None:",
-        "  index = known[key] = len(values)",
-        f"  value = {{{', '.join(entries)}}}",
+        f"  key = ({', '.join(parts)},)",
+        "  try: index = known.get(key)",
+        "  except TypeError:",
+        "   key = freeze(key)",
+        "   index = known.get(key)",
+        "  if index is None:",
+        "   index = known[key] = len(values)",
+        f"   value = {{{', '.join(entries)}}}",
     ]
-    lines += [f"  if {local} is not ABSENT: value[{key!r}] = {local}" for local, key in optional]
+    lines += [f"   if {local} is not ABSENT: value[{key!r}] = {local}" for local, key in optional]
     if nested_setters:
         scope["setters"] = [(setter.path, setter.value) for setter in nested_setters]
         scope["set_value"] = _set_value
-        lines.append("  for path, new in setters: set_value(value, path, new)")
-    lines += ["  values.append(value)", " return index"]
+        lines.append("   for path, new in setters: set_value(value, path, new)")
+    lines += ["   values.append(value)", "  indexes.append(index)", "  kept.append(one)"]
     exec(compile("\n".join(lines), f"<representation of {type_name}>", "exec"), scope)  # noqa: S102
     builder: Builder = scope["build"]
     return builder

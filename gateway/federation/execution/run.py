@@ -188,13 +188,19 @@ class Run:
             if type(results) is not list:
                 results = []
             complete = complete and len(results) >= len(batch.values)
-            for plot, indexes, objects in zip(
-                call.plots, batch.indexes, batch.objects, strict=True
-            ):
-                for index, target in zip(indexes, objects, strict=True):
-                    result = results[index] if index < len(results) else None
-                    if type(result) is dict:
+            places = zip(call.plots, batch.indexes, batch.objects, strict=True)
+            for plot, indexes, objects in places:
+                pairs = [
+                    (target, results[index])
+                    for index, target in zip(indexes, objects, strict=True)
+                    if index < len(results) and type(results[index]) is dict
+                ]
+                if plot or entities.output_rewrites:
+                    for target, result in pairs:
                         self._merge(target, result, plot, step, entities.output_rewrites)
+                else:
+                    for target, result in pairs:
+                        target.update(result)
         return complete
 
     def _merge(
