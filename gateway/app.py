@@ -18,6 +18,8 @@ from starlette.routing import Route, WebSocketRoute
 
 from gateway import health
 from gateway.context import RequestContext, operation_of
+from gateway.explain import HEADER as EXPLAIN_HEADER
+from gateway.explain import may_explain
 from gateway.federation.supergraph import Supergraph, SupergraphError
 from gateway.ide import IdePage, asset_route
 from gateway.identity import Callers, ask_orgs, context_of
@@ -28,6 +30,7 @@ from gateway.security.headers import SecurityHeaders, cors
 from gateway.security.limits import Limits
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.local import LocalTransport
+from gateway.transports.traffic import CircuitBreakers, Traffic
 from shared.access_lists import AccessLists
 from shared.auth import AccessTokens, ServiceTokens, Signer, Verifier
 from shared.cache import connect
@@ -63,8 +66,10 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
     supergraph = _supergraph(settings)
     subgraphs = _subgraphs(settings, redis) if settings.mode == "monolith" else []
 
+    breakers = CircuitBreakers()
+
     def make_runtime(supergraph: Supergraph) -> Runtime:
-        transport = _transport(settings, supergraph, subgraphs)
+        transport = _transport(settings, supergraph, subgraphs, breakers)
         return Runtime(supergraph, transport, limits=_limits(settings))
 
     pipeline = _pipeline(settings, make_runtime(supergraph))
@@ -127,7 +132,12 @@ def _subgraphs(settings: Settings, redis: Redis) -> list[Subgraph]:
     return made
 
 
-def _transport(settings: Settings, supergraph: Supergraph, subgraphs: list[Subgraph]) -> Transport:
+def _transport(
+    settings: Settings,
+    supergraph: Supergraph,
+    subgraphs: list[Subgraph],
+    breakers: CircuitBreakers,
+) -> Transport:
     timeout = settings.http.request_timeout_seconds
     if subgraphs:
         return LocalTransport(
@@ -148,7 +158,7 @@ def _transport(settings: Settings, supergraph: Supergraph, subgraphs: list[Subgr
         name: SubgraphEndpoint(settings.subgraph(name).url or info.url)
         for name, info in supergraph.subgraphs.items()
     }
-    return HttpTransport(endpoints, headers, timeout_seconds=timeout)
+    return Traffic(HttpTransport(endpoints, headers, timeout_seconds=timeout), breakers)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -191,7 +201,13 @@ def _endpoint(
     settings: Settings, pipeline: Pipeline, callers: Callers, draining: asyncio.Event
 ) -> ASGIApp:
     async def from_request(connection: HTTPConnection) -> RequestContext:
-        return await context_of(connection, callers)
+        context = await context_of(connection, callers)
+        context.explain = may_explain(
+            connection.headers.get(EXPLAIN_HEADER),
+            secret=settings.secret_key.get_secret_value(),
+            freely=settings.graphql.explain,
+        )
+        return context
 
     async def from_init(connection: HTTPConnection, payload: Mapping[str, Any]) -> RequestContext:
         return await context_of(connection, callers, payload)

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gateway.cache_control import CachePolicy
 from shared.auth import ANONYMOUS, Identity
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class RequestContext:
     client_version: str | None = None
     operation_name: str | None = None
     explain: bool = False
+    cache_policy: CachePolicy = field(default_factory=CachePolicy)
 
 
 def remember(context: RequestContext, scope: Scope) -> None:

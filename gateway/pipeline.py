@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 
+from gateway.documents import Documents
+from gateway.explain import Explanation
 from gateway.federation.execution import Response
 from gateway.federation.operation.prepare import InvalidRequest
 from gateway.federation.planner import PlanningError
@@ -66,7 +68,9 @@ class Pipeline:
         introspection: bool = False,
         timeout_seconds: float = 30.0,
         switched_on_labels: Sequence[str] = (),
+        documents: Documents | None = None,
     ) -> None:
+        self._documents = documents or Documents()
         self._introspection = introspection
         self._timeout_seconds = timeout_seconds
         self._switched_on_labels = tuple(switched_on_labels)
@@ -141,7 +145,8 @@ class Pipeline:
         self, runtime: Runtime, request: GraphQLRequest, context: RequestContext
     ) -> _Work | GraphQLResult:
         try:
-            document = await runtime.prepare(request.query, request.operation_name)
+            text = await self._documents.text_of(request)
+            document = await runtime.prepare(text, request.operation_name)
             operation = document.operation
             context.operation_name = operation.name
             variables = operation.coerce(request.variables)
@@ -165,7 +170,9 @@ class Pipeline:
         executable = work.planned.executable
         with _deadline(self._timeout_seconds):
             try:
-                if executable.passthrough and runtime.execute_undecoded is not None:
+                if context.explain:
+                    response = await _explained(runtime, executable, work.variables, context)
+                elif executable.passthrough and runtime.execute_undecoded is not None:
                     response = await _pass_through(
                         runtime.execute_undecoded, executable, work.variables, context
                     )
@@ -173,7 +180,9 @@ class Pipeline:
                     response = await executable.run(runtime.transport, work.variables, context)
             except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
                 return GraphQLResult(data=None, errors=[internal_entry(error)])
-        return _result(response)
+        keepable = work.kind == "query" and not response.errors
+        headers = {"cache-control": context.cache_policy.merged()} if keepable else {}
+        return GraphQLResult(response.data, response.errors, response.extensions, headers=headers)
 
     async def _run_to_its_end(
         self, runtime: Runtime, work: _Work, context: RequestContext
@@ -198,10 +207,6 @@ class Pipeline:
                     yield result
             finally:
                 await closing(events)
-
-
-def _result(response: Response) -> GraphQLResult:
-    return GraphQLResult(response.data, response.errors, response.extensions)
 
 
 def _located(error: Mapping[str, Any], code: str) -> dict[str, Any]:
@@ -254,3 +259,18 @@ async def _pass_through(
         if type(data) is orjson.Fragment:
             return Response(cast("Mapping[str, Any]", data))
     return await executable.run(_Answered(answer), variables, context)
+
+
+async def _explained(
+    runtime: Runtime,
+    executable: ExecutablePlan,
+    variables: Mapping[str, Any],
+    context: RequestContext,
+) -> Response:
+    """The answer, and how it came about."""
+    explanation = Explanation()
+    response = await executable.run(
+        runtime.transport, variables, context, observer=explanation.observe
+    )
+    explain = explanation.extension(executable, response.data, response.errors)
+    return Response(response.data, response.errors, {**response.extensions, "explain": explain})

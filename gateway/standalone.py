@@ -19,6 +19,7 @@ from gateway.reloading import Reloading, source_of
 from gateway.runtime import Runtime
 from gateway.security.headers import SecurityHeaders, cors
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
+from gateway.transports.traffic import CircuitBreakers, Traffic
 from shared.observation import Observed
 from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
@@ -53,6 +54,7 @@ async def create(
     of the client that ``propagation`` lets through.  Raises `SupergraphError` or
     `SourceUnavailable` when there is nothing to serve.
     """
+    breakers = CircuitBreakers()
     rules = propagation or Propagation.named(*_FORWARDED)
 
     def headers(context: RequestContext, subgraph: str) -> Mapping[str, str]:
@@ -62,7 +64,9 @@ async def create(
         endpoints = {
             name: SubgraphEndpoint(info.url) for name, info in supergraph.subgraphs.items()
         }
-        transport = HttpTransport(endpoints, headers, timeout_seconds=timeout_seconds)
+        transport = Traffic(
+            HttpTransport(endpoints, headers, timeout_seconds=timeout_seconds), breakers
+        )
         return Runtime(supergraph, transport, hide_suggestions=not introspection)
 
     reloading = Reloading(source_of(location), make_runtime, interval_seconds=watch_seconds)

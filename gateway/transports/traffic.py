@@ -35,23 +35,25 @@ Execute = Callable[[SubgraphRequest], Awaitable[SubgraphResponse]]
 class CircuitBreakers:
     """A breaker per subgraph, which outlives the transports of one supergraph."""
 
-    def __init__(self, make: Callable[[str], CircuitBreaker] | None = None) -> None:
-        self._make = make or _breaker
+    def __init__(self, *, least_calls: int = 20) -> None:
+        self._least_calls = least_calls
         self._made: dict[str, CircuitBreaker] = {}
 
     def of(self, subgraph: str) -> CircuitBreaker:
         """The breaker of one subgraph."""
         breaker = self._made.get(subgraph)
         if breaker is None:
-            breaker = self._made[subgraph] = self._make(subgraph)
+            breaker = self._made[subgraph] = _breaker(subgraph, self._least_calls)
         return breaker
 
 
-def _breaker(subgraph: str) -> CircuitBreaker:
+def _breaker(subgraph: str, least_calls: int) -> CircuitBreaker:
     def refuse() -> SubgraphError:
         return SubgraphError(f"{subgraph} is not available.", code="DOWNSTREAM_UNAVAILABLE")
 
-    return CircuitBreaker(subgraph, failure=SubgraphUnreachable, refuse=refuse)
+    return CircuitBreaker(
+        subgraph, failure=SubgraphUnreachable, refuse=refuse, least_calls=least_calls
+    )
 
 
 class Traffic:
@@ -99,22 +101,36 @@ class Traffic:
         await self._inner.close()
 
     async def _answer(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
-        if request.fetch.kind != "query":
-            return await self._attempt(execute, request)
+        if request.fetch.kind == "query":
+            response = await self._query(execute, request)
+        else:
+            try:
+                response = await self._attempt(execute, request)
+            finally:
+                # What began before the change may not be given to who asks after it.
+                self._in_flight.clear()
+        request.context.cache_policy.add(response.headers.get("cache-control"))
+        return response
+
+    async def _query(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
         audience: Hashable = request.context.audience
         if audience is None:
             return await self._patiently(execute, request)
         fetch = request.fetch
-        # The bound method's identity: what was decoded must not be given for what was not.
         values = orjson.dumps(request.variables, default=dict)
         key = (execute.__name__, fetch.subgraph, fetch.document, values, audience)
         flight = self._in_flight.get(key)
         if flight is None:
-            flight = self._in_flight[key] = _Flight(partial(self._patiently, execute, request))
-            flight.task.add_done_callback(lambda _: self._in_flight.pop(key, None))
+            flight = _Flight(partial(self._patiently, execute, request))
+            self._in_flight[key] = flight
+            flight.task.add_done_callback(lambda _: self._landed(key, flight))
         else:
             _SHARED.labels(fetch.subgraph).inc()
         return await flight.join()
+
+    def _landed(self, key: Hashable, flight: _Flight) -> None:
+        if self._in_flight.get(key) is flight:
+            del self._in_flight[key]
 
     async def _patiently(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
         try:

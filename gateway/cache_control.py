@@ -1,0 +1,44 @@
+"""The strictest of the subgraphs' `Cache-Control` headers, which is the answer's own."""
+
+from __future__ import annotations
+
+__all__ = ["CachePolicy"]
+
+NO_STORE = "no-store"
+
+
+class CachePolicy:
+    """Collects one header per subgraph response; one that has none forbids keeping."""
+
+    __slots__ = ("_max_age", "_private", "_seen", "_storable")
+
+    def __init__(self) -> None:
+        self._seen = False
+        self._storable = True
+        self._private = False
+        self._max_age: int | None = None
+
+    def add(self, header: str | None) -> None:
+        """Take in the header of one response."""
+        self._seen = True
+        directives = [part.strip().lower() for part in (header or "").split(",")]
+        max_age = _max_age(directives)
+        if max_age is None or NO_STORE in directives or "no-cache" in directives:
+            self._storable = False
+            return
+        self._private = self._private or "private" in directives
+        self._max_age = max_age if self._max_age is None else min(max_age, self._max_age)
+
+    def merged(self) -> str:
+        """The header of the whole answer."""
+        if not self._seen or not self._storable or not self._max_age:
+            return NO_STORE
+        return f"{'private' if self._private else 'public'}, max-age={self._max_age}"
+
+
+def _max_age(directives: list[str]) -> int | None:
+    for directive in directives:
+        name, _, value = directive.partition("=")
+        if name == "max-age" and value.isdecimal():
+            return int(value)
+    return None

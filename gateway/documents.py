@@ -1,0 +1,185 @@
+"""Documents that clients name instead of sending them.
+
+Trusted documents are known beforehand, from a manifest; with them the gateway
+can refuse every other text.  Automatic persisted queries are kept when a client
+first sends the text with its hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import orjson
+from prometheus_client import Counter
+
+from gateway.cache import LruCache
+from shared.errors import NexusError
+from shared.logger import get_logger
+
+if TYPE_CHECKING:
+    from shared.protocols.service import GraphQLRequest
+
+__all__ = ["DocumentStore", "Documents", "MemoryStore", "read_manifest"]
+
+logger = get_logger(__name__)
+
+Mode = Literal["off", "log", "enforce"]
+
+_UNTRUSTED = Counter(
+    "graphql_untrusted_documents_total", "Texts that the manifest lacks.", ("mode",)
+)
+
+
+class _Refused(NexusError):
+    status = 400
+
+
+class PersistedQueryNotFound(_Refused):
+    """Clients send the text with the hash when they read this."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+    message = "PersistedQueryNotFound"
+
+
+class PersistedQueryMismatch(_Refused):
+    """The hash is not the text's."""
+
+    code = "PERSISTED_QUERY_HASH_MISMATCH"
+    message = "The hash is not the SHA-256 of the query."
+
+
+class UnknownDocument(_Refused):
+    """The manifest has no such id."""
+
+    code = "PERSISTED_QUERY_NOT_IN_LIST"
+    message = "No document has this id."
+
+
+class UntrustedDocument(_Refused):
+    """The manifest has no such text."""
+
+    code = "QUERY_NOT_IN_SAFELIST"
+    message = "Only documents that were registered beforehand are answered."
+
+
+class IdAndBody(_Refused):
+    """A trusted id and a text contradict each other."""
+
+    code = "CANNOT_SEND_PQ_ID_AND_BODY"
+    message = "Send either the document's id or its text."
+
+
+class DocumentStore(Protocol):
+    """Where automatic persisted queries are kept."""
+
+    async def get(self, digest: str) -> str | None:
+        """The text with this SHA-256."""
+        ...
+
+    async def put(self, digest: str, text: str) -> None:
+        """Keep a text."""
+        ...
+
+
+class MemoryStore:
+    """Keeps texts in this process, bounded."""
+
+    def __init__(self, *, entries: int = 2_000, characters: int = 10_000_000) -> None:
+        self._texts: LruCache[str, str] = LruCache(entries=entries, weight=characters)
+
+    async def get(self, digest: str) -> str | None:
+        """The text with this SHA-256."""
+        return self._texts.get(digest)
+
+    async def put(self, digest: str, text: str) -> None:
+        """Keep a text."""
+        self._texts.put(digest, text, weight=len(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Finds the text of a request.
+
+    ``trusted`` maps ids to texts.  ``mode`` says what becomes of a text that is
+    not among them: it is served, served and logged, or refused.  ``automatic``
+    keeps what clients register; None turns that off.
+    """
+
+    trusted: Mapping[str, str] = field(default_factory=dict)
+    mode: Mode = "off"
+    automatic: DocumentStore | None = field(default_factory=MemoryStore)
+    _texts: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_texts", frozenset(map(_digest, self.trusted.values())))
+
+    async def text_of(self, request: GraphQLRequest) -> str:
+        """The text; raises a `NexusError` that says why there is none."""
+        digest = _persisted_digest(request.extensions)
+        named = request.document_id or digest
+        if named is not None and named in self.trusted:
+            if request.query and request.document_id is not None:
+                raise IdAndBody
+            return self.trusted[named]
+        if request.document_id is not None:
+            raise UnknownDocument
+        if digest is not None:
+            text = await self._registered(digest, request.query)
+        else:
+            text = request.query
+        self._check(text)
+        return text
+
+    async def _registered(self, digest: str, text: str) -> str:
+        if self.automatic is None:
+            raise PersistedQueryNotFound
+        if not text:
+            found = await self.automatic.get(digest)
+            if found is None:
+                raise PersistedQueryNotFound
+            return found
+        if _digest(text) != digest:
+            raise PersistedQueryMismatch
+        self._check(text)
+        await self.automatic.put(digest, text)
+        return text
+
+    def _check(self, text: str) -> None:
+        if self.mode == "off" or _digest(text) in self._texts:
+            return
+        _UNTRUSTED.labels(self.mode).inc()
+        if self.mode == "enforce":
+            raise UntrustedDocument
+        logger.warning("graphql.untrusted_document", digest=_digest(text))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _persisted_digest(extensions: Mapping[str, Any]) -> str | None:
+    persisted = extensions.get("persistedQuery")
+    if not isinstance(persisted, dict):
+        return None
+    digest = persisted.get("sha256Hash")
+    return digest.lower() if isinstance(digest, str) else None
+
+
+def read_manifest(path: Path) -> dict[str, str]:
+    """Ids and texts of a manifest: Apollo's, or Relay's and others' plain ``{id: text}``.
+
+    Raises `ValueError` for a file that is neither.
+    """
+    content = orjson.loads(path.read_bytes())
+    if not isinstance(content, dict):
+        raise TypeError(f"{path} is not a manifest of documents")
+    operations = content.get("operations")
+    if isinstance(operations, list):
+        content = {each["id"]: each["body"] for each in operations}
+    if not all(isinstance(text, str) for text in content.values()):
+        raise TypeError(f"{path} is not a manifest of documents")
+    return content

@@ -1,0 +1,28 @@
+"""How the headers of several subgraphs become one."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.cache_control import CachePolicy
+
+
+@pytest.mark.parametrize(
+    ("headers", "merged"),
+    [
+        ([], "no-store"),
+        (["max-age=60"], "public, max-age=60"),
+        (["max-age=60", "public, max-age=5"], "public, max-age=5"),
+        (["max-age=60", "private, max-age=90"], "private, max-age=60"),
+        (["max-age=60", None], "no-store"),
+        (["max-age=60", "no-cache, max-age=9"], "no-store"),
+        (["max-age=60, no-store"], "no-store"),
+        (["max-age=0"], "no-store"),
+        (["max-age=soon"], "no-store"),
+    ],
+)
+def test_the_strictest_wins(headers: list[str | None], merged: str) -> None:
+    policy = CachePolicy()
+    for header in headers:
+        policy.add(header)
+    assert policy.merged() == merged

@@ -1,0 +1,175 @@
+"""What the gateway does for subgraphs in trouble, against servers that are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from gateway.context import RequestContext
+from gateway.pipeline import Pipeline
+from gateway.runtime import Runtime
+from gateway.transports.http import HttpTransport, SubgraphEndpoint
+from gateway.transports.traffic import CircuitBreakers, Traffic
+from shared.protocols.service import GraphQLRequest, GraphQLResult
+from tests.gateway.conftest import as_json
+from tests.gateway.library import SUPERGRAPH
+from tests.serving import serving
+
+
+class Trouble:
+    """A subgraph that answers what the test says, and counts."""
+
+    def __init__(self) -> None:
+        self.answers: list[Callable[[], Response]] = []
+        self.calls: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.hold: asyncio.Event | None = None
+        self.asked = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        self.calls.append(await request.json())
+        self.headers.append(dict(request.headers))
+        self.asked.set()
+        if self.hold is not None:
+            await self.hold.wait()
+        answer = self.answers.pop(0) if self.answers else fine
+        await answer()(scope, receive, send)
+
+
+def fine() -> Response:
+    return JSONResponse({"data": {"whoami": "me"}}, headers={"cache-control": "max-age=60"})
+
+
+def gone() -> Response:
+    return PlainTextResponse("bad gateway", status_code=502)
+
+
+def graphql_error() -> Response:
+    return JSONResponse({"errors": [{"message": "no"}], "data": None}, status_code=500)
+
+
+@pytest.fixture
+async def trouble() -> Trouble:
+    return Trouble()
+
+
+@pytest.fixture
+async def pipeline(trouble: Trouble) -> AsyncIterator[Pipeline]:
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serving(trouble, lifespan="off"))
+        endpoints = {name: SubgraphEndpoint(address) for name in ("authors", "books")}
+
+        http = HttpTransport(endpoints, lambda *_: {}, timeout_seconds=5)
+        traffic = Traffic(http, CircuitBreakers(least_calls=6), pause_seconds=0.01)
+        pipeline = Pipeline(Runtime(SUPERGRAPH, traffic))
+        yield pipeline
+        await pipeline.close()
+
+
+async def ask(
+    pipeline: Pipeline, query: str = "{ whoami }", context: RequestContext | None = None
+) -> GraphQLResult:
+    context = context or RequestContext(audience="everybody")
+    return await pipeline.execute(GraphQLRequest(query), context)
+
+
+async def test_a_query_is_asked_again_when_nothing_answered(
+    pipeline: Pipeline, trouble: Trouble
+) -> None:
+    trouble.answers = [gone]
+    assert as_json(await ask(pipeline)) == {"data": {"whoami": "me"}}
+    assert len(trouble.calls) == 2
+
+
+async def test_a_query_is_not_asked_a_third_time(pipeline: Pipeline, trouble: Trouble) -> None:
+    trouble.answers = [gone, gone]
+    answer = as_json(await ask(pipeline))
+    assert answer["data"] == {"whoami": None}
+    assert answer["errors"][0]["extensions"] == {
+        "code": "DOWNSTREAM_SERVICE_ERROR",
+        "serviceName": "authors",
+    }
+    assert len(trouble.calls) == 2
+
+
+async def test_a_mutation_is_never_asked_again(pipeline: Pipeline, trouble: Trouble) -> None:
+    trouble.answers = [gone]
+    answer = as_json(await ask(pipeline, 'mutation { rename(id: "1", name: "x") { id } }'))
+    assert answer["data"] is None
+    assert len(trouble.calls) == 1
+
+
+async def test_a_graphql_answer_is_an_answer_whatever_its_status(
+    pipeline: Pipeline, trouble: Trouble
+) -> None:
+    trouble.answers = [graphql_error]
+    answer = as_json(await ask(pipeline))
+    assert answer["errors"][0]["message"] == "no"
+    assert len(trouble.calls) == 1
+
+
+async def test_a_subgraph_that_does_not_answer_is_left_alone(
+    pipeline: Pipeline, trouble: Trouble
+) -> None:
+    trouble.answers = [gone] * 6
+    for _ in range(3):
+        await ask(pipeline)
+    answer = as_json(await ask(pipeline))
+    assert answer["errors"][0]["extensions"]["code"] == "DOWNSTREAM_UNAVAILABLE"
+    assert len(trouble.calls) == 6
+
+
+@pytest.mark.parametrize(("audience", "calls"), [("everybody", 1), (None, 3)])
+async def test_identical_fetches_in_flight_are_made_once_for_one_audience(
+    pipeline: Pipeline, trouble: Trouble, audience: str | None, calls: int
+) -> None:
+    trouble.hold = asyncio.Event()
+    contexts = [RequestContext(audience=audience) for _ in range(3)]
+    asking = [asyncio.create_task(ask(pipeline, context=context)) for context in contexts]
+    await trouble.asked.wait()
+    while len(trouble.calls) < calls:
+        await asyncio.wait(asking, timeout=0.01)
+    asking[0].cancel()
+    await asyncio.wait([asking[0]])
+    trouble.hold.set()
+    results = [as_json(await task) for task in asking[1:]]
+    assert results == [{"data": {"whoami": "me"}}] * 2
+    assert len(trouble.calls) == calls
+
+
+async def test_a_query_after_a_mutation_is_not_given_what_began_before_it(
+    pipeline: Pipeline, trouble: Trouble
+) -> None:
+    hold = trouble.hold = asyncio.Event()
+    before = asyncio.create_task(ask(pipeline))
+    await trouble.asked.wait()
+    trouble.hold = None
+    await ask(pipeline, 'mutation { rename(id: "1", name: "x") { id } }')
+    await ask(pipeline)
+    assert len(trouble.calls) == 3
+    hold.set()
+    await before
+
+
+async def test_the_strictest_cache_control_is_the_answers(
+    pipeline: Pipeline, trouble: Trouble
+) -> None:
+    assert (await ask(pipeline)).headers == {"cache-control": "public, max-age=60"}
+    trouble.answers = [lambda: JSONResponse({"data": {"whoami": "me"}})]
+    assert (await ask(pipeline)).headers == {"cache-control": "no-store"}
+    trouble.answers = [graphql_error]
+    assert (await ask(pipeline)).headers == {}
+
+
+async def test_a_fetch_carries_what_remains_of_the_time(
+    pipeline: Pipeline, trouble: Trouble
+) -> None:
+    await ask(pipeline)
+    assert 0 < int(trouble.headers[0]["x-nexus-timeout-ms"]) <= 5_000
