@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ __all__ = [
     "create_organization",
     "eventually",
     "invite",
+    "new_slug",
     "send_paid",
     "sign_up",
     "top_up_variables",
@@ -98,7 +100,7 @@ class Person:
 
 async def sign_up(nexus: Nexus, name: str) -> Person:
     """A new account, logged in."""
-    email = f"{name.lower()}@example.com"
+    email = f"{name.lower()}-{uuid.uuid4().hex[:12]}@example.com"
     answer = await nexus.data(
         "mutation($input: SignUpInput!) { signUp(input: $input) {"
         " accessToken refreshToken user { id } } }",
@@ -110,11 +112,16 @@ async def sign_up(nexus: Nexus, name: str) -> Person:
     )
 
 
-async def create_organization(owner: Person, slug: str) -> str:
-    """The id of a new organization."""
+def new_slug() -> str:
+    """A slug that no organization has."""
+    return f"lumen-{uuid.uuid4().hex[:12]}"
+
+
+async def create_organization(owner: Person, *, slug: str | None = None) -> str:
+    """The id of a new organization named Lumen."""
     created = await owner.data(
         "mutation($input: CreateOrganizationInput!) { createOrganization(input: $input) { id } }",
-        {"input": {"name": slug.title(), "slug": slug}},
+        {"input": {"name": "Lumen", "slug": slug or new_slug()}},
     )
     organization: str = created["createOrganization"]["id"]
     return organization

@@ -42,7 +42,8 @@ async def test_a_changed_password_ends_the_other_sessions(nexus: Nexus) -> None:
     ada = await sign_up(nexus, "Ada")
     other = await nexus.data(LOG_IN, {"input": {"email": ada.email, "password": PASSWORD}})
     changed = await ada.data(
-        "mutation($input: ChangePasswordInput!) { changePassword(input: $input) { endedSessions } }",
+        "mutation($input: ChangePasswordInput!) {"
+        " changePassword(input: $input) { endedSessions } }",
         {"input": {"currentPassword": PASSWORD, "newPassword": "another long password"}},
     )
     assert changed["changePassword"]["endedSessions"] == 1

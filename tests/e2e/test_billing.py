@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import uuid
 
 from subgraphs.billing import simulation
 from tests.e2e.people import (
@@ -29,7 +30,7 @@ INVOICES = (
 
 async def test_credits_are_bought_once_however_often_the_provider_says_so(nexus: Nexus) -> None:
     ada = await sign_up(nexus, "Ada")
-    organization = await create_organization(ada, "lumen")
+    organization = await create_organization(ada)
     bought = await ada.data(TOP_UP, top_up_variables(organization, 5_000))
     payment = bought["topUpCredits"]["payment"]
     assert payment["status"] == "PENDING"
@@ -49,22 +50,22 @@ async def test_credits_are_bought_once_however_often_the_provider_says_so(nexus:
 
 async def test_a_plan_is_paid_from_credits_and_raises_the_storage_limit(nexus: Nexus) -> None:
     ada = await sign_up(nexus, "Ada")
-    organization = await create_organization(ada, "lumen")
+    organization = await create_organization(ada)
     await buy_credits(ada, organization, 50_000)
     changed = await ada.data(
         "mutation($input: ChangePlanInput!) { changePlan(input: $input) {"
-        " organization { slug plan { code storageLimitBytes } storageUsage { limitBytes } }"
+        " organization { name plan { code storageLimitBytes } storageUsage { limitBytes } }"
         " invoice { status number } } }",
         {
             "input": {
                 "organizationId": organization,
                 "planCode": "team",
-                "idempotencyKey": "to-team",
+                "idempotencyKey": f"to-team-{organization}",
             }
         },
     )
     payload = changed["changePlan"]
-    assert payload["organization"]["slug"] == "lumen"
+    assert payload["organization"]["name"] == "Lumen"
     assert payload["organization"]["plan"]["code"] == "team"
     limit = payload["organization"]["plan"]["storageLimitBytes"]
     assert payload["organization"]["storageUsage"]["limitBytes"] == limit
@@ -76,7 +77,7 @@ async def test_invoices_are_paged_and_a_cursor_that_was_tampered_with_is_refused
     nexus: Nexus,
 ) -> None:
     ada = await sign_up(nexus, "Ada")
-    organization = await create_organization(ada, "lumen")
+    organization = await create_organization(ada)
     for amount in (1_000, 2_000, 3_000):
         await ada.data(TOP_UP, top_up_variables(organization, amount))
     first = await ada.data(INVOICES, {"id": organization, "first": 2})
@@ -97,7 +98,7 @@ async def test_invoices_are_paged_and_a_cursor_that_was_tampered_with_is_refused
 
 async def test_an_open_invoice_is_voided_and_a_paid_one_is_not(nexus: Nexus) -> None:
     ada = await sign_up(nexus, "Ada")
-    organization = await create_organization(ada, "lumen")
+    organization = await create_organization(ada)
     opened = await ada.data(TOP_UP, top_up_variables(organization, 1_000))
     void = "mutation($input: VoidInvoiceInput!) { voidInvoice(input: $input) { status } }"
     invoice = opened["topUpCredits"]["invoice"]["id"]
@@ -116,7 +117,7 @@ async def test_an_open_invoice_is_voided_and_a_paid_one_is_not(nexus: Nexus) -> 
 
 async def test_bad_amounts_change_nothing(nexus: Nexus) -> None:
     ada, eve = await sign_up(nexus, "Ada"), await sign_up(nexus, "Eve")
-    organization = await create_organization(ada, "lumen")
+    organization = await create_organization(ada)
     for amount in (0, -5, 2**63):
         answer = await ada.graphql(TOP_UP, top_up_variables(organization, amount))
         assert code(answer) == "BAD_USER_INPUT"
@@ -128,7 +129,9 @@ async def test_bad_amounts_change_nothing(nexus: Nexus) -> None:
 
 async def test_a_forged_stale_or_empty_message_is_refused(nexus: Nexus) -> None:
     now = dt.datetime.now(dt.UTC)
-    body = simulation.event("payment_intent.succeeded", {}, event_id="evt_1", now=now)
+    body = simulation.event(
+        "payment_intent.succeeded", {}, event_id=f"evt_{uuid.uuid4().hex}", now=now
+    )
     forged = simulation.signed(body, secret="whsec_" + "x" * 32, now=now)
     stale = simulation.signed(body, secret=STRIPE_SECRET, now=now - dt.timedelta(seconds=301))
     genuine = simulation.signed(body, secret=STRIPE_SECRET, now=now)

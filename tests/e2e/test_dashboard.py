@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.people import Person, sign_up
+from tests.e2e.people import create_organization, new_slug, sign_up
 from tests.support.nexus import Nexus
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -19,18 +19,10 @@ def dashboard_query() -> str:
     return found.group(1)
 
 
-async def _company(owner: Person) -> str:
-    created = await owner.data(
-        "mutation($input: CreateOrganizationInput!) { createOrganization(input: $input) { id } }",
-        {"input": {"name": "Lumen", "slug": "lumen"}},
-    )
-    organization: str = created["createOrganization"]["id"]
-    return organization
-
-
 async def test_the_dashboard_comes_back_whole(nexus: Nexus) -> None:
     ada = await sign_up(nexus, "Ada")
-    organization = await _company(ada)
+    slug = new_slug()
+    organization = await create_organization(ada, slug=slug)
     await ada.upload("report.txt", b"hello, world")
 
     answer = await ada.graphql(dashboard_query())
@@ -42,7 +34,7 @@ async def test_the_dashboard_comes_back_whole(nexus: Nexus) -> None:
     assert edge["node"]["role"] == "OWNER"
     assert edge["node"]["organization"] == {
         "id": organization,
-        "slug": "lumen",
+        "slug": slug,
         "name": "Lumen",
         "plan": {"name": "Free", "storageLimitBytes": 1_073_741_824},
         "creditBalance": {"amount": 0, "currency": "EUR"},
@@ -57,7 +49,7 @@ async def test_the_dashboard_comes_back_whole(nexus: Nexus) -> None:
 
 async def test_keys_come_in_the_order_in_which_the_client_wrote_them(nexus: Nexus) -> None:
     ada = await sign_up(nexus, "Ada")
-    await _company(ada)
+    await create_organization(ada)
     answer = await ada.data(
         "{ me { memberships(first: 1) { edges { node { organization {"
         " storageUsage { limitBytes } name plan { code } slug } } } } id } }"

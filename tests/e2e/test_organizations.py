@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.e2e.people import Person, create_organization, invite, sign_up
+from tests.e2e.people import Person, create_organization, invite, new_slug, sign_up
 from tests.e2e.test_accounts import code
 from tests.support.nexus import Nexus
 
@@ -22,7 +22,7 @@ async def test_someone_is_invited_promoted_made_owner_and_the_first_owner_leaves
     nexus: Nexus,
 ) -> None:
     ada, bob = await sign_up(nexus, "Ada"), await sign_up(nexus, "Bob")
-    organization = await create_organization(ada, "lumen")
+    organization = await create_organization(ada)
     refused = await ada.graphql(
         "mutation($input: LeaveOrganizationInput!) {"
         " leaveOrganization(input: $input) { organizationId } }",
@@ -57,7 +57,7 @@ async def test_someone_is_invited_promoted_made_owner_and_the_first_owner_leaves
 
 async def test_a_removed_member_has_no_access_from_then_on(nexus: Nexus) -> None:
     ada, bob = await sign_up(nexus, "Ada"), await sign_up(nexus, "Bob")
-    organization = await create_organization(ada, "lumen")
+    organization = await create_organization(ada)
     await invite(ada, bob, organization)
     membership = (await _members(bob, organization))[bob.id]
     await ada.data(
@@ -71,7 +71,7 @@ async def test_a_removed_member_has_no_access_from_then_on(nexus: Nexus) -> None
 
 async def test_an_invitation_is_taken_back(nexus: Nexus) -> None:
     ada, bob = await sign_up(nexus, "Ada"), await sign_up(nexus, "Bob")
-    organization = await create_organization(ada, "lumen")
+    organization = await create_organization(ada)
     invited = await ada.data(
         "mutation($input: InviteMemberInput!) {"
         " inviteMember(input: $input) { token invitation { id } } }",
@@ -94,16 +94,17 @@ async def test_an_organization_is_known_by_id_and_slug_and_changes_by_version(
     nexus: Nexus,
 ) -> None:
     ada, eve = await sign_up(nexus, "Ada"), await sign_up(nexus, "Eve")
-    organization = await create_organization(ada, "lumen")
+    organization = await create_organization(ada)
+    slug = new_slug()
     renamed = await ada.data(
         "mutation($input: UpdateOrganizationInput!) {"
         " updateOrganization(input: $input) { slug name version plan { code } } }",
-        {"input": {"organizationId": organization, "version": 1, "slug": "lumen-labs"}},
+        {"input": {"organizationId": organization, "version": 1, "slug": slug}},
     )
-    assert renamed["updateOrganization"]["slug"] == "lumen-labs"
-    by_slug = await ada.data('{ organization(slug: "lumen-labs") { id plan { code } } }')
+    assert renamed["updateOrganization"]["slug"] == slug
+    by_slug = await ada.data(f'{{ organization(slug: "{slug}") {{ id plan {{ code }} }} }}')
     assert by_slug["organization"] == {"id": organization, "plan": {"code": "free"}}
-    hidden = await eve.graphql('{ organization(slug: "lumen-labs") { id } }')
+    hidden = await eve.graphql(f'{{ organization(slug: "{slug}") {{ id }} }}')
     unknown = await eve.graphql('{ organization(slug: "no-such-thing") { id } }')
     assert hidden == unknown
     assert code(hidden) == "NOT_FOUND"
