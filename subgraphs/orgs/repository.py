@@ -290,9 +290,11 @@ _OPEN = (Invitation.accepted_at.is_(None), Invitation.revoked_at.is_(None))
 
 
 async def invitations_per_organization(
-    session: ReadSession, organization_ids: Iterable[str], *, limit: int, after: str | None
+    session: ReadSession, organization_ids: Collection[str], *, limit: int, after: str | None
 ) -> dict[str, list[Invitation]]:
     """The newest invitations of each organization."""
+    if not organization_ids:
+        return {}
     statement = per_parent(
         Invitation,
         organization_ids,

@@ -63,15 +63,24 @@ class Objects:
         self._signer = _Signer(settings, clock)
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
+        self._making = asyncio.Lock()
         self._client: Any = None
+        self._is_ready = False
+
+    async def ready(self) -> None:
+        """Return when the bucket has answered once; raise `Unavailable` while it has not."""
+        if not self._is_ready:
+            await self.ping()
+            self._is_ready = True
 
     def upload(
         self, key: str, *, content_type: str, size_bytes: int, sha256: str, seconds: int
     ) -> Upload:
-        """How to store exactly this content; anything else is refused by the server."""
+        """How to store exactly this content, encrypted; the server refuses anything else."""
         headers = {
             "content-type": content_type,
             "x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode(),
+            "x-amz-server-side-encryption": "AES256",
         }
         signed = {**headers, "content-length": str(size_bytes)}
         url = self._signer.url("PUT", key, headers=signed, seconds=seconds)
@@ -130,13 +139,9 @@ class Objects:
 
     async def ping(self) -> None:
         """Return when the bucket answers (it is made if missing); raise `Unavailable` when not."""
-        async with self._connected() as client:
-            try:
-                await client.head_bucket(Bucket=self._settings.bucket)
-            except ClientError as error:
-                if not _is_missing(error):
-                    raise
-                await _create_bucket(client, self._settings)
+        async with self._making, self._connected() as client:
+            if not await self._has_bucket(client):
+                await self._make_bucket(client)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -154,6 +159,28 @@ class Objects:
             logger.warning("objects.failed", reason=type(error).__name__)
             raise Unavailable("Files are not available at the moment. Try again.") from error
 
+    async def _has_bucket(self, client: Any) -> bool:
+        try:
+            await client.head_bucket(Bucket=self._settings.bucket)
+        except ClientError as error:
+            if _is_missing(error):
+                return False
+            raise
+        return True
+
+    async def _make_bucket(self, client: Any) -> None:
+        region = self._settings.region
+        # S3 wants every region to be named but its first.
+        place = {} if region == "us-east-1" else {"LocationConstraint": region}
+        named = {"CreateBucketConfiguration": place} if place else {}
+        try:
+            await client.create_bucket(Bucket=self._settings.bucket, **named)
+        except ClientError:
+            # Servers differ in what they say to the second of two processes.
+            if not await self._has_bucket(client):
+                raise
+        logger.info("bucket.created", bucket=self._settings.bucket)
+
     def _open(self) -> Any:
         settings = self._settings
         return get_session().create_client(
@@ -170,19 +197,6 @@ class Objects:
                 max_pool_connections=20,
             ),
         )
-
-
-async def _create_bucket(client: Any, settings: S3Settings) -> None:
-    # In this region, and only there, S3 wants the region not to be named.
-    place = {} if settings.region == "us-east-1" else {"LocationConstraint": settings.region}
-    configuration = {"CreateBucketConfiguration": place} if place else {}
-    try:
-        await client.create_bucket(Bucket=settings.bucket, **configuration)
-    except ClientError as error:
-        # Another process was faster.
-        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
-            raise
-    logger.info("bucket.created", bucket=settings.bucket)
 
 
 def _is_missing(error: ClientError) -> bool:

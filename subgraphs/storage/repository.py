@@ -143,9 +143,11 @@ async def files_by_id(
 
 
 async def files_per_owner(
-    session: ReadSession, owner_ids: Iterable[str], *, limit: int, after: str | None
+    session: ReadSession, owner_ids: Collection[str], *, limit: int, after: str | None
 ) -> dict[str, list[File]]:
     """The newest complete files of each owner."""
+    if not owner_ids:
+        return {}
     statement = per_parent(
         File,
         owner_ids,

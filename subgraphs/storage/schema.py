@@ -399,6 +399,7 @@ class Mutation:
             size_bytes=input.size_bytes,
             sha256=input.sha256,
         )
+        await resources.objects.ready()
         async with resources.database.write() as session:
             row = await service.request(session, identity, owner, new, now=resources.clock())
         return RequestUploadPayload(file=File.of(row), upload=_target(resources.objects, row))
