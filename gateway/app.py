@@ -25,6 +25,9 @@ from gateway.ide import IdePage, asset_route
 from gateway.identity import Callers, ask_orgs, context_of
 from gateway.pipeline import Pipeline
 from gateway.reloading import FileSource, Reloading
+from gateway.rest import openapi, privacy, webhooks
+from gateway.rest.operations import routes as rest_routes
+from gateway.rest.subgraphs import asking
 from gateway.runtime import Runtime, Transport
 from gateway.security.headers import SecurityHeaders, cors
 from gateway.security.limits import Limits
@@ -43,7 +46,7 @@ from shared.protocols.websocket import GraphQLWebSocket
 from shared.telemetry import LoopLag, metrics
 
 if TYPE_CHECKING:
-    from starlette.requests import HTTPConnection
+    from starlette.requests import HTTPConnection, Request
     from starlette.types import ASGIApp
 
     from shared.cache import Redis
@@ -95,8 +98,7 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
         routes=[
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
-            Route("/health/live", health.live),
-            Route("/health/ready", health.Ready(checks, draining)),
+            *_rest(pipeline, callers, health.Ready(checks, draining)),
             Route("/metrics", metrics),
             *([asset_route()] if settings.graphql.ide else []),
         ],
@@ -112,6 +114,22 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
         ],
         lifespan=lifespan,
     )
+
+
+def _rest(pipeline: Pipeline, callers: Callers, ready: health.Ready) -> list[Route]:
+    def transport() -> Any:
+        return pipeline.runtime.transport
+
+    async def identify(request: Request) -> RequestContext:
+        return await context_of(request, callers)
+
+    described = (
+        *health.operations(ready),
+        *privacy.operations(asking(transport), identify),
+        *webhooks.operations(transport),
+    )
+    document = openapi.document(described)
+    return [*rest_routes(described), Route("/openapi.json", openapi.serve(document))]
 
 
 def _supergraph(settings: Settings) -> Supergraph:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
+from gateway.rest.operations import Answer, Operation
+
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import Receive, Scope, Send
 
-__all__ = ["Check", "Ready", "live"]
+__all__ = ["Check", "Ready", "live", "operations"]
 
 Check = Callable[[], Awaitable[object]]
 
@@ -27,8 +28,38 @@ async def live(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
+def operations(ready: Ready) -> Sequence[Operation]:
+    """The endpoints under ``/health``."""
+    report = {"application/json": {"type": "object", "required": ["status"]}}
+    return (
+        Operation(
+            name="live",
+            method="GET",
+            paths=("/health/live",),
+            handler=live,
+            summary="Whether the process answers",
+            description="For whoever restarts processes that hang.",
+            answers={200: Answer("It does.", report)},
+            tag="health",
+        ),
+        Operation(
+            name="ready",
+            method="GET",
+            paths=("/health/ready",),
+            handler=ready.respond,
+            summary="Whether to send traffic here",
+            description="What this process depends on, and whether each of them answers.",
+            answers={
+                200: Answer("Everything it needs answers.", report),
+                503: Answer("Something does not answer, or the process is about to stop.", report),
+            },
+            tag="health",
+        ),
+    )
+
+
 class Ready:
-    """An ASGI application: 200 while every check passes and nothing is being drained, else 503.
+    """Answers 200 while every check passes and nothing is being drained, else 503.
 
     Findings are kept for a second: asking often costs nothing.
     """
@@ -40,12 +71,12 @@ class Ready:
         self._found_at = float("-inf")
         self._lock = asyncio.Lock()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def respond(self, _: Request) -> Response:
+        """What each check found."""
         found = await self._look()
         fine = not self._draining.is_set() and set(found.values()) <= {"ok"}
         status = "draining" if self._draining.is_set() else "ok" if fine else "unavailable"
-        response = JSONResponse({"status": status, "checks": found}, 200 if fine else 503)
-        await response(scope, receive, send)
+        return JSONResponse({"status": status, "checks": found}, 200 if fine else 503)
 
     async def _look(self) -> Mapping[str, str]:
         async with self._lock:

@@ -106,7 +106,7 @@ async def create(
             pipeline, from_request, max_body_bytes=max_body_bytes, draining=draining
         ),
     )
-    ready = health.Ready({}, draining)
+    ready = health.Ready({}, draining).respond
     return Starlette(
         routes=[
             Route("/graphql", endpoint),
