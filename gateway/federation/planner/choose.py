@@ -1,7 +1,7 @@
 """The choice: one option for each group, so that the union of all paths weighs least.
 
-A path is a set of atoms (entries, fields, casts, jumps and what jumps require),
-each counted once however many paths share it.
+A path is a set of atoms (fields, casts, jumps and what jumps require, and the
+fetches these take), each counted once however many paths share it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from gateway.federation.planner.paths import (
 
 __all__ = ["choose"]
 
-_DEPTH_COST = 100
-"""What each level a fetch has to wait for adds to its weight."""
+_LEVEL_COST = 1010
+"""What each level of waiting weighs: a little more than a fetch."""
+_CALL_COST = 50
+"""What an entity call weighs that shares its request with others."""
 _ROUNDS = 3
 
 
@@ -160,9 +162,13 @@ class _Choice:
 
 @dataclass(slots=True)
 class _Atoms:
-    """Interns the steps of paths by where they are taken."""
+    """Interns the steps of paths by where they are taken, and the fetches they lead to.
 
-    ids: dict[tuple[int, object], int] = field(default_factory=dict)
+    All entity calls of one level to one subgraph become one request, so that
+    is what a fetch is here.  Each level there is at all counts as well.
+    """
+
+    ids: dict[object, int] = field(default_factory=dict)
     weights: list[int] = field(default_factory=lambda: [0])
     levels: list[int] = field(default_factory=lambda: [0])
     sets: dict[tuple[int, Path], tuple[int, frozenset[int]]] = field(default_factory=dict)
@@ -179,43 +185,33 @@ class _Atoms:
     def _of(self, parent: Path, step: Step, anchor: int) -> tuple[int, frozenset[int]]:
         before, atoms = self.of(parent, anchor)
         level = self.levels[before]
-        if isinstance(step, Jump):
-            required = [self.of(path, before) for path in step.requirement.paths]
-            level = 1 + max([level, *(self.levels[end] for end, _ in required)])
-            atoms = atoms.union(*(found for _, found in required))
-        end = self._intern(before, step, level)
+        match step:
+            case Enter(node):
+                fetch = self._intern(("entry", node.graph), ENTRY_COST, level)
+                end = self._intern((before, node), 0, level)
+                return end, frozenset((fetch, end))
+            case Cast(type_):
+                end = self._intern((before, type_), 0, level)
+            case Select(key, name, arguments, edge):
+                # Among equal plans, the one that has its data sooner.
+                weight = 0 if edge is None else 1 + level
+                end = self._intern((before, key, name, arguments, edge is None), weight, level)
+            case Jump():
+                return self._jump(before, atoms, step)
         return end, atoms | {end}
 
-    def _intern(self, before: int, step: Step, level: int) -> int:
-        identity = (before, _identity(step))
-        end = self.ids.get(identity)
-        if end is None:
-            end = self.ids[identity] = len(self.weights)
-            self.weights.append(_weight(step, level))
+    def _jump(self, before: int, atoms: frozenset[int], step: Jump) -> tuple[int, frozenset[int]]:
+        required = [self.of(path, before) for path in step.requirement.paths]
+        level = 1 + max([self.levels[before], *(self.levels[end] for end, _ in required)])
+        end = self._intern((before, step.move, step.requires), _CALL_COST, level)
+        fetch = self._intern(("fetch", step.move.target.graph, level), JUMP_COST, level)
+        wait = self._intern(("level", level), _LEVEL_COST, level)
+        return end, atoms.union((end, fetch, wait), *(found for _, found in required))
+
+    def _intern(self, identity: object, weight: int, level: int) -> int:
+        atom = self.ids.get(identity)
+        if atom is None:
+            atom = self.ids[identity] = len(self.weights)
+            self.weights.append(weight)
             self.levels.append(level)
-        return end
-
-
-def _identity(step: Step) -> object:
-    match step:
-        case Enter(node):
-            return node
-        case Select(key, name, arguments, edge):
-            return (key, name, arguments, edge is not None)
-        case Cast(type_):
-            return type_
-        case Jump(move, requires):
-            return (move, requires)
-
-
-def _weight(step: Step, level: int) -> int:
-    match step:
-        case Enter():
-            return ENTRY_COST
-        case Select(edge=edge):
-            # Among equal plans, the one that has its data sooner.
-            return 0 if edge is None else 1 + level
-        case Cast():
-            return 0
-        case Jump():
-            return JUMP_COST + _DEPTH_COST * level
+        return atom

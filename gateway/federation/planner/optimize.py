@@ -53,21 +53,31 @@ def _merge_levels(works: Sequence[Work], levels: dict[Work, int]) -> list[Work]:
 
 
 def _sink(works: list[Work]) -> list[Work]:
-    """Let a fetch wait for a later one it can merge with, when nobody misses it sooner."""
+    """Let a fetch wait for a later one of its subgraph, when nobody misses it sooner.
+
+    The response is complete no later, and there is a request less.
+    """
     levels = _levels(works)
-    for work in sorted(works, key=lambda w: -levels[w]):
-        soonest = min((levels[w] for w in works if work in w.after), default=1_000_000)
-        into = next(
-            (
-                other
-                for other in works
-                if levels[work] < levels[other] < soonest and _can_merge(other, work)
-            ),
-            None,
-        )
+    for work in sorted(works, key=lambda work: -levels[work]):
+        soonest = min((levels[w] for w in works if work in w.after), default=len(works))
+        later = [
+            other
+            for other in works
+            if other.graph == work.graph
+            and other.calls
+            and work.calls
+            and levels[work] < levels[other] < soonest
+        ]
+        if not later:
+            continue
+        into = next((other for other in later if _can_merge(other, work)), None)
         if into is not None:
             _merge(into, work, works)
             works = [w for w in works if w is not work]
+        else:
+            nearest = min(later, key=lambda other: levels[other])
+            work.after += [before for before in nearest.after if before not in work.after]
+            levels[work] = levels[nearest]
     return works
 
 

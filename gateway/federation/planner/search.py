@@ -30,6 +30,8 @@ __all__ = ["Search"]
 _TIES = 4
 """How many ways into one node are kept, of those with equally many fetches."""
 _NO_CUT = 1_000_000
+_SLACK = 2 * JUMP_COST + JUMP_COST // 2
+"""How much dearer a way may be: its fetches may turn out to be needed anyway."""
 _OPTIONS = 8
 """How many candidates are kept for a leaf."""
 
@@ -321,7 +323,7 @@ def _cheapest(paths: Sequence[Path]) -> list[Path]:
     kept: list[Path] = []
     for tail in by_tail.values():
         tail.sort(key=lambda path: path.cost)
-        close = tail[0].cost + JUMP_COST // 2
+        close = tail[0].cost + _SLACK
         kept += [path for path in tail if path.cost < close][:_TIES]
     kept.sort(key=lambda path: path.cost)
     return kept
