@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib import import_module
@@ -21,6 +22,8 @@ from shared import cache, logger, subgraph, telemetry
 from shared.auth import ServiceTokens, Verifier
 from shared.config import SUBGRAPHS, Settings, required
 
+GRACE = 15
+log = logger.get_logger(__name__)
 WhenReady = Callable[[], Awaitable[None]]
 
 
@@ -46,7 +49,17 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._draining.set()
+        patience = (self.config.timeout_graceful_shutdown or 0) + GRACE
+        last_resort = threading.Timer(patience, _give_up)
+        last_resort.daemon = True
+        last_resort.start()
         await super().shutdown(sockets=sockets)
+
+
+def _give_up() -> None:
+    """Ends a process whose background work does not end; other processes do that work again."""
+    log.error("server.shutdown_took_too_long")
+    os._exit(1)
 
 
 def inherited(number: int) -> socket.socket:
