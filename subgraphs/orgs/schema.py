@@ -222,7 +222,9 @@ class Membership(Node):
     id: strawberry.ID = strawberry.field(description="Opaque; a new one each time someone joins.")
     role: Role = strawberry.field(description="What the member may do.")
     joined_at: dt.datetime = strawberry.field(description="When the member joined.")
-    user: User = strawberry.field(description="The member.")
+    user: User | None = strawberry.field(
+        description="The member; null when who it is cannot be read at the moment."
+    )
     organization_id: strawberry.Private[str]
     viewer_role: strawberry.Private[access.Role]
 
@@ -413,7 +415,9 @@ class RemoveMemberInput:
 @strawberry.type(description="A member was removed.")
 class RemoveMemberPayload:
     membership_id: strawberry.ID = strawberry.field(description="The membership that ended.")
-    user: User = strawberry.field(description="Who was removed.")
+    user: User | None = strawberry.field(
+        description="Who was removed; null when you do not share any organization any more."
+    )
 
 
 @strawberry.input(description="An organization to leave.")

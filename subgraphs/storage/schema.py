@@ -207,7 +207,7 @@ FileOwner = Annotated[
 )
 class Membership:
     organization: Organization = strawberry.field(description="The organization.")
-    user: User = strawberry.field(description="The member.")
+    user: User | None = strawberry.field(description="The member.")
 
 
 @strawberry.federation.type(keys=["id"], description="A stored file.")
@@ -218,7 +218,9 @@ class File(Node):
     content_type: str = strawberry.field(description="Its media type, such as image/png.")
     status: FileStatus = strawberry.field(description="Whether its bytes are there.")
     created_at: dt.datetime = strawberry.field(description="When the upload was begun.")
-    owner: FileOwner = strawberry.field(description="Whose file it is.")
+    owner: FileOwner | None = strawberry.field(
+        description="Whose file it is; null when the owner cannot be read at the moment."
+    )
     uploaded_by: User | None = strawberry.field(
         description="Who uploaded it; null when the account is gone."
     )
@@ -317,7 +319,9 @@ class DeleteFileInput:
 @strawberry.type(description="The file is gone.")
 class DeleteFilePayload:
     file_id: strawberry.ID = strawberry.field(description="The file that was deleted.")
-    owner: FileOwner = strawberry.field(description="Whose it was.")
+    owner: FileOwner | None = strawberry.field(
+        description="Whose it was; null when the owner cannot be read at the moment."
+    )
 
 
 # --- the root types -----------------------------------------------------------------------
