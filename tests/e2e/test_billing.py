@@ -44,7 +44,7 @@ async def test_credits_are_bought_once_however_often_the_provider_says_so(nexus:
 
     assert await eventually(balance, lambda found: found > 0) == 5_000
     again = await ada.data(TOP_UP, top_up_variables(organization, 5_000))
-    assert again["topUpCredits"]["payment"] == {"id": payment["id"], "status": "SETTLED"}
+    assert again["topUpCredits"]["payment"] == {"id": payment["id"], "status": "SUCCEEDED"}
     assert await balance() == 5_000
 
 
