@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from asyncio import gather
+from asyncio import Future, gather
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -116,7 +116,14 @@ def load(
     loader = loaders.get(selection)
     if loader is None:
         loader = loaders[selection] = _loader(call, name)
-    return loader.load(_Call(parent, info, arguments))
+    item = loader.load(_Call(parent, info, arguments))
+    item.add_done_callback(_seen)  # also when graphql-core has given up waiting for it
+    return item
+
+
+def _seen(item: Future[object]) -> None:
+    if not item.cancelled():
+        item.exception()
 
 
 def _selection(path: Path | None) -> tuple[object, ...]:

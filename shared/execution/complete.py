@@ -204,7 +204,7 @@ async def _columns(
 
     futures = await run.wait(awaitables, places, check)
     return [
-        [Failed(None)] * len(positions) if future in run.killed else future.result()
+        [Failed(None)] * len(positions) if run.is_killed(future) else future.result()
         for future, (_, positions) in zip(futures, places, strict=True)
     ]
 
@@ -265,7 +265,7 @@ async def _await(run: Run, values: Column, waiting: list[int], place: Place) -> 
     places = [(place, (k,)) for k in waiting]
     futures = await run.wait([values[k] for k in waiting], places, check)
     for k, future in zip(waiting, futures, strict=True):
-        values[k] = Failed(None) if future in run.killed else _outcome(future)
+        values[k] = Failed(None) if run.is_killed(future) else _outcome(future)
 
 
 def _outcome(future: Future[Any]) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from asyncio import Future, ensure_future, gather, get_running_loop, sleep
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any, Final, NamedTuple, cast
@@ -53,7 +54,8 @@ class _Noted(NamedTuple):
     turn: int  # which stretch of synchronous work it happened in
 
 
-class _Job(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
     """Pending work, and the positions it is for."""
 
     future: Future[Any]
@@ -95,9 +97,9 @@ class Run:
         "_before_schema",
         "_dead",
         "_jobs",
+        "_killed",
         "_noted",
         "context",
-        "killed",
         "root_value",
         "scope",
         "turn",
@@ -114,7 +116,7 @@ class Run:
         self._noted: list[_Noted] = []
         self._dead: list[tuple[Place, int]] = []
         self._jobs: set[_Job] = set()
-        self.killed: set[Future[Any]] = set()
+        self._killed: set[Future[Any]] = set()
         self.turn = 0
         self._background: set[Future[Any]] = set()
         self._after_path: tuple[Any, ...] | None = None
@@ -197,13 +199,19 @@ class Run:
         """Cancel what is pending below the position that becomes null for a failed one."""
         culprit = tuple(_chain(place, k))
         dead = next(position for position in culprit if _may_be_null(position))
+        if any(position in self._dead for position in _chain(*dead)):
+            return  # another failure is on its way there, and must not be cancelled
         self._dead.append(dead)
         for job in tuple(self._jobs):
             if any(at is job.place and each in job.positions for at, each in culprit):
                 continue  # it is what brings the failure up
             if all(dead in _chain(job.place, each) for each in job.positions):
-                self.killed.add(job.future)
-                job.future.cancel()
+                self._killed.add(job.future)
+                _cancel_soon(job.future)
+
+    def is_killed(self, future: Future[Any]) -> bool:
+        """Whether the outcome of a future is that it was cancelled by `kill`."""
+        return future.cancelled() and future in self._killed
 
     async def wait(
         self,
@@ -235,7 +243,7 @@ class Run:
             await ended
         except BaseException:
             for future in futures:
-                future.cancel()
+                _cancel_soon(future)
             await gather(*futures, return_exceptions=True)
             raise
         finally:
@@ -259,6 +267,11 @@ class Run:
             bubbled = [each for each in noted if each.order != each.nulled]
             noted = [each for each in noted if not any(_skips(by, each) for by in bubbled)]
         return [each.error for each in noted]
+
+
+def _cancel_soon(future: Future[Any]) -> None:
+    # Not at once: a task that has not begun would leave what it holds never awaited.
+    get_running_loop().call_soon(future.cancel)
 
 
 def _chain(place: Place, k: int) -> Iterator[tuple[Place, int]]:

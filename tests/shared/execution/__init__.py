@@ -1,0 +1,1 @@
+"""Compiled execution: the same answers as graphql-core's."""
