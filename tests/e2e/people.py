@@ -98,9 +98,9 @@ class Person:
         return response.content
 
 
-async def sign_up(nexus: Nexus, name: str) -> Person:
+async def sign_up(nexus: Nexus, name: str, *, email: str | None = None) -> Person:
     """A new account, logged in."""
-    email = f"{name.lower()}-{uuid.uuid4().hex[:12]}@example.com"
+    email = email or f"{name.lower()}-{uuid.uuid4().hex[:12]}@example.com"
     answer = await nexus.data(
         "mutation($input: SignUpInput!) { signUp(input: $input) {"
         " accessToken refreshToken user { id } } }",
@@ -144,8 +144,10 @@ async def invite(
 async def eventually(ask: Callable[[], Awaitable[T]], wanted: Callable[[T], bool]) -> T:
     """What ``ask`` answers once it is what is wanted; workers bring it about within 20 s."""
     async with asyncio.timeout(20):
-        while not wanted(answer := await ask()):
+        answer = await ask()
+        while not wanted(answer):
             await asyncio.sleep(0.05)
+            answer = await ask()
     return answer
 
 
