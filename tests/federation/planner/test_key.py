@@ -363,62 +363,58 @@ QueryPlan {
         products {
           __typename
           id
-          pid
         }
       }
     },
-    Parallel {
-      Flatten(path: "products.@") {
-        Fetch(service: "b") {
-          {
-            ... on Product {
-              __typename
-              id
-            }
-          } =>
-          {
-            ... on Product {
-              category {
-                __typename
-                details
-                id
-              }
-            }
-          }
-        },
-      },
-      Flatten(path: "products.@") {
-        Fetch(service: "c") {
-          {
-            ... on Product {
-              __typename
-              id
-              pid
-            }
-          } =>
-          {
-            ... on Product {
-              category {
-                name
-              }
-            }
-          }
-        },
-      },
-    },
-    Flatten(path: "products.@.category") {
-      Fetch(service: "d") {
+    Flatten(path: "products.@") {
+      Fetch(service: "b") {
         {
-          ... on Category {
+          ... on Product {
             __typename
             id
           }
         } =>
         {
-          ... on Category {
-            products
+          ... on Product {
+            category {
+              __typename
+              details
+              id
+            }
           }
         }
+      },
+    },
+    Parallel {
+      Flatten(path: "products.@.category") {
+        Fetch(service: "c") {
+          {
+            ... on Category {
+              __typename
+              id
+            }
+          } =>
+          {
+            ... on Category {
+              name
+            }
+          }
+        },
+      },
+      Flatten(path: "products.@.category") {
+        Fetch(service: "d") {
+          {
+            ... on Category {
+              __typename
+              id
+            }
+          } =>
+          {
+            ... on Category {
+              products
+            }
+          }
+        },
       },
     },
   }
