@@ -69,7 +69,9 @@ class _Writer:
         names = sorted(type_.fields)
         if depth <= 0:
             names = [
-                one for one in names if not is_composite_type(get_named_type(type_.fields[one].type))
+                one
+                for one in names
+                if not is_composite_type(get_named_type(type_.fields[one].type))
             ]
         if not names:
             return "__typename"

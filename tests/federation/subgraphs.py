@@ -114,7 +114,9 @@ def _resolve(resolver: Any) -> Callable[..., Any]:
 
 def _plain(document: DocumentNode) -> DocumentNode:
     """Return the document with `extend type` of what it never defines as a definition."""
-    defined = {one.name.value for one in document.definitions if isinstance(one, TypeDefinitionNode)}
+    defined = {
+        one.name.value for one in document.definitions if isinstance(one, TypeDefinitionNode)
+    }
     kept = []
     for one in document.definitions:
         if isinstance(one, SchemaExtensionNode):
@@ -131,9 +133,7 @@ def _plain(document: DocumentNode) -> DocumentNode:
 
 def _with_entities(schema: GraphQLSchema, resolve: Callable[..., Any]) -> GraphQLSchema:
     members = [
-        type_
-        for type_ in schema.type_map.values()
-        if is_object_type(type_) and _is_entity(type_)
+        type_ for type_ in schema.type_map.values() if is_object_type(type_) and _is_entity(type_)
     ]
     # A subgraph may have nothing but entities.
     query = schema.query_type or GraphQLObjectType("Query", {})
@@ -200,7 +200,8 @@ class InMemory:
         self.invalid += [f"{fetch.subgraph}: {one.message}: {fetch.document}" for one in refused]
         result = subgraph.answer(fetch.document, request.variables)
         return SubgraphResponse(
-            result.data, tuple(error.formatted for error in result.errors or ())  # type: ignore[misc]
+            result.data,
+            tuple(error.formatted for error in result.errors or ()),  # type: ignore[misc]
         )
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:

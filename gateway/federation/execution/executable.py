@@ -18,7 +18,7 @@ from gateway.federation.operation.introspection import Introspection
 from gateway.federation.transport import SubgraphError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from gateway.federation.execution.errors import Error
     from gateway.federation.execution.merge import Plot
@@ -132,7 +132,7 @@ class ExecutablePlan:
         context: Any,
         *,
         observer: Observer | None = None,
-    ) -> AsyncIterator[Response]:
+    ) -> AsyncGenerator[Response, None]:
         """Yield a response per event of the subscription; closing this closes the upstream."""
         assert self._stream is not None
         first = self._start(transport, variables, context, observer)

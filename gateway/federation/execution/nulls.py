@@ -20,12 +20,8 @@ from graphql import (
 )
 
 from gateway.federation.execution.errors import Error, client_error
-from gateway.federation.execution.projection import (
-    INTROSPECTION_FIELDS,
-    collect_fields,
-    hidden_values,
-    needs_type,
-)
+from gateway.federation.execution.projection import collect_fields, hidden_values, needs_type
+from gateway.federation.operation.introspection import INTROSPECTION_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -153,7 +149,7 @@ class _Search:
             return False
         elif (runtime is not None or name is None) and not needs_type(sets):
             return self.object(type_, sets, value, path)
-        return self._unfit(path, f"The subgraph's type here is not a {type_.name}.")
+        return self._unfit(path, f"The object is of no possible type of {type_.name}.")
 
     def _unfit(self, path: ResponsePath, message: str) -> bool:
         self._report(path, message)

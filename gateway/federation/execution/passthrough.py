@@ -15,6 +15,7 @@ from graphql import (
     parse,
 )
 
+from gateway.federation.operation.introspection import INTROSPECTION_FIELDS
 from gateway.federation.operation.selection import Field, Fragment
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ def passes_through(supergraph: Supergraph, operation: Operation, plan: QueryPlan
         return False
     (fetch,) = plan.fetches
     if fetch.entities or fetch.output_rewrites or fetch.kind == "subscription":
+        return False
+    if any(
+        isinstance(one, Field) and one.name in INTROSPECTION_FIELDS for one in operation.selections
+    ):
         return False
     definition, *fragments = parse(fetch.document, no_location=True).definitions
     if fragments or not isinstance(definition, OperationDefinitionNode):
@@ -88,8 +93,7 @@ def _hides_nothing(
             inner = schema.type_map[one.on]
         else:
             definition = schema.get_field(parent, one.name)
-            if definition is None:
-                return False
+            assert definition is not None
             inner = get_named_type(definition.type)
         if is_composite_type(inner):
             # No selections: they were folded away, and the subgraph was asked for something.
@@ -97,6 +101,7 @@ def _hides_nothing(
                 return False
         elif isinstance(inner, GraphQLEnumType):
             full = supergraph.schema.type_map[inner.name]
-            if not isinstance(full, GraphQLEnumType) or set(full.values) != set(inner.values):
+            assert isinstance(full, GraphQLEnumType)
+            if set(full.values) != set(inner.values):
                 return False
     return True

@@ -22,6 +22,7 @@ from graphql import (
     is_object_type,
 )
 
+from gateway.federation.operation.introspection import INTROSPECTION_FIELDS
 from gateway.federation.operation.selection import Field, Fragment
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     Sets = tuple[tuple[Selection, ...], ...]
 
 __all__ = ["Projection", "collect_fields", "compile_projection", "needs_type"]
-
-INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 
 
 @dataclass(frozen=True, slots=True)

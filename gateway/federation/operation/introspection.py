@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from gateway.federation.operation.selection import Operation, Selection
 
-__all__ = ["Introspection"]
+__all__ = ["INTROSPECTION_FIELDS", "Introspection"]
 
-_FIELDS = frozenset({"__schema", "__type"})
+INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 
 
 class Introspection:
@@ -41,7 +41,7 @@ class Introspection:
 
     def __init__(self, schema: GraphQLSchema, operation: Operation) -> None:
         fields = [one for one in operation.selections if isinstance(one, Field)]
-        fields = [one for one in fields if one.name in _FIELDS]
+        fields = [one for one in fields if one.name in INTROSPECTION_FIELDS]
         self._schema = schema
         self._document = _document(operation, fields) if fields else None
         self._is_constant = not operation.variables

@@ -123,9 +123,6 @@ def prepare(
         elif isinstance(definition, FragmentDefinitionNode):
             fragments[definition.name.value] = definition
     node = _pick(operations, operation_name)
-    if schema.get_root_type(node.operation) is None:
-        message = f"The schema has no {node.operation.value} operations."
-        raise InvalidRequest("OPERATION_RESOLUTION_FAILURE", [GraphQLError(message, node)])
     return PreparedOperation(schema, node, fragments, _condition_variables(node, fragments))
 
 

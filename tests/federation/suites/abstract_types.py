@@ -5,9 +5,7 @@ from __future__ import annotations
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
-USERS = [
-    {"id": f"u{n}", "email": f"u{n}@example.com", "name": f"u{n}-name"} for n in (1, 2, 3)
-]
+USERS = [{"id": f"u{n}", "email": f"u{n}@example.com", "name": f"u{n}-name"} for n in (1, 2, 3)]
 SELF = {"__typename": "Self", "email": USERS[0]["email"]}
 AGENCY_1 = {"__typename": "Agency", "id": "a1"}
 
@@ -408,7 +406,9 @@ AREA = Area(
             ),
             reviewed_products({**P1, **TITLE}, P2),
         ),
-        Case(f"{PUBLISHERS} ... on Agency {{ id companyName }} ... on Self {{ email }} }}", PUBLISHED),
+        Case(
+            f"{PUBLISHERS} ... on Agency {{ id companyName }} ... on Self {{ email }} }}", PUBLISHED
+        ),
         Case(
             f"{PUBLISHERS} ... on Agency {{ id companyName }} ... on Self {{ email }}"
             " ... on Group { name } }",

@@ -44,7 +44,9 @@ def on_both(selections: str) -> str:
 
 
 def below(levels: int, leaves: str) -> str:
-    return leaves if levels == 0 else f"{leaves} similarAccounts {on_both(below(levels - 1, leaves))}"
+    return (
+        leaves if levels == 0 else f"{leaves} similarAccounts {on_both(below(levels - 1, leaves))}"
+    )
 
 
 def nested(levels: int, items: list[dict[str, str]]) -> list[object]:

@@ -66,9 +66,7 @@ LIST = Subgraph(
     """,
     {
         "ProductList": {"__resolveReference": listed},
-        "Product": {
-            "__resolveReference": lambda key: find(PRODUCTS, id=key["id"], pid=key["pid"])
-        },
+        "Product": {"__resolveReference": lambda key: find(PRODUCTS, id=key["id"], pid=key["pid"])},
     },
 )
 PRICE = Subgraph(

@@ -31,7 +31,9 @@ AREA = Area(
     "input-object-intersection",
     [graph("a", "usersInA", "first: Int!"), graph("b", "usersInB", "offset: Int first: Int!")],
     [
-        Case("{ usersInA(filter: { first: 1 }) { id } }", {"usersInA": [{"id": "u1"}, {"id": "u2"}]}),
+        Case(
+            "{ usersInA(filter: { first: 1 }) { id } }", {"usersInA": [{"id": "u1"}, {"id": "u2"}]}
+        ),
         Case("{ usersInA(filter: { first: 1, offset: 2 }) { id } }", None, errors=True),
         Case("{ usersInB(filter: { first: 1, offset: 2 }) { id } }", None, errors=True),
     ],

@@ -30,9 +30,9 @@ def graph(name, own, more=""):
         {
             "Query": {f"root{name.upper()}": container(actions), "shared": container([COMMON])},
             "Container": {
-                "__resolveReference": lambda key: container(actions)
-                if key["id"] == "container-1"
-                else None,
+                "__resolveReference": lambda key: (
+                    container(actions) if key["id"] == "container-1" else None
+                ),
                 **({"bWrapper": {"actions": actions}} if more else {}),
             },
         },

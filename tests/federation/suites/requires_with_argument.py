@@ -24,7 +24,9 @@ AUTHORS = [{"id": "a1", "name": "a1-name"}, {"id": "a2", "name": "a2-name"}]
 
 def known_product(key):
     found = only(find(PRODUCTS, upc=key["upc"]), "upc")
-    return {**found, **only(key, "price", "weight")} if "price" in key and "weight" in key else found
+    return (
+        {**found, **only(key, "price", "weight")} if "price" in key and "weight" in key else found
+    )
 
 
 A = Subgraph(

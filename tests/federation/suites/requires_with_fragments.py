@@ -39,7 +39,7 @@ A = Subgraph(
 B = Subgraph(
     "b",
     FED2
-    + '''
+    + """
     type Query @shareable { b: Entity bb: Entity }
     type Entity @key(fields: "id") {
       id: ID!
@@ -55,7 +55,7 @@ B = Subgraph(
       foo: String! bar: String! baz: String!
     }
     type Qux implements Foo & Bar @shareable { foo: String! bar: String! qux: String! }
-    ''',
+    """,
     {
         "Query": {"b": ENTITIES[0], "bb": ENTITIES[1]},
         "Entity": {

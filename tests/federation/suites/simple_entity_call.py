@@ -14,8 +14,7 @@ def by(field):
 
 EMAIL = Subgraph(
     "email",
-    FED2
-    + 'type Query { user: User } type User @key(fields: "id") { id: ID! email: String! }',
+    FED2 + 'type Query { user: User } type User @key(fields: "id") { id: ID! email: String! }',
     {"Query": {"user": USER}, "User": {"__resolveReference": by("id")}},
 )
 NICKNAME = Subgraph(

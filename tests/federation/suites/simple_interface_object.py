@@ -53,14 +53,15 @@ A = Subgraph(
     type Regular implements Account @key(fields: "id") { id: ID! isMain: Boolean! }
     """,
     {
-        "Query": {
-            "users": [{"__typename": "User", **only(u, "id", "name", "age")} for u in USERS]
-        },
+        "Query": {"users": [{"__typename": "User", **only(u, "id", "name", "age")} for u in USERS]},
         "NodeWithName": {"__resolveReference": user},
         "User": {"__resolveReference": user},
         "Account": {"__resolveReference": account},
         "Admin": {"__resolveReference": admin, "isMain": is_main},
-        "Regular": {"__resolveReference": lambda key: find(ACCOUNTS, id=key["id"]), "isMain": is_main},
+        "Regular": {
+            "__resolveReference": lambda key: find(ACCOUNTS, id=key["id"]),
+            "isMain": is_main,
+        },
     },
 )
 

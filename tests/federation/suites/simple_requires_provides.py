@@ -5,9 +5,7 @@ from __future__ import annotations
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
-USERS = [
-    {"id": f"u{n}", "username": f"u-username-{n}", "name": f"u-name-{n}"} for n in (1, 2)
-]
+USERS = [{"id": f"u{n}", "username": f"u-username-{n}", "name": f"u-name-{n}"} for n in (1, 2)]
 PRODUCTS = [{"upc": f"p{n}", "name": f"p-name-{n}", "price": 11 * n, "weight": n} for n in (1, 2)]
 REVIEWS = [
     {"id": f"r{n}", "body": f"r-body-{n}", "authorId": "u1", "productUpc": f"p{n}"} for n in (1, 2)

@@ -1,0 +1,1 @@
+"""Tests of running plans that are written by hand."""

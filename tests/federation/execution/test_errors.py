@@ -1,0 +1,162 @@
+"""Errors reach the client with real paths, a code, and the name of the subgraph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.federation.plan import AT, Entities, Fetch, Gate, RequireField, RequireFragment
+from gateway.federation.transport import SubgraphError
+from tests.federation.scripted import answer, run
+
+KEY = (RequireField("__typename", "__typename"), RequireField("id", "id", is_key=True))
+ROOT = Fetch(0, "catalog", "query", "{books{__typename id} b:books{__typename id}}")
+BOOK = {"__typename": "Book", "id": "1"}
+OTHER = {"__typename": "Book", "id": "2"}
+FOUND = answer({"books": [BOOK, None, OTHER], "b": [BOOK]})
+SOURCE = "{ books { id inStock shipping } b: books { id inStock } }"
+
+
+def hop(*paths: tuple[Any, ...], alias: str = "_entities") -> Fetch:
+    call = Entities(paths or (("books", AT), ("b", AT)), (RequireFragment("Book", KEY),), alias)
+    document = (
+        f"query($representations:[_Any!]!){{{alias}:_entities(representations:$representations)"
+        "{...on Book{inStock _k0:shipping}}}"
+    )
+    return Fetch(1, "inventory", "query", document, entities=(call,), depends_on=(0,))
+
+
+def error(path: Any = None, message: Any = "broken", **extensions: Any) -> dict[str, Any]:
+    return {
+        "message": message,
+        "locations": [{"line": 1, "column": 1}],
+        **({"path": path} if path is not None else {}),
+        **({"extensions": extensions} if extensions else {}),
+    }
+
+
+async def errors_of(*errors: dict[str, Any], alias: str = "_entities") -> list[dict[str, Any]]:
+    """What the client sees of an entity fetch's errors."""
+    response, _ = await run(
+        SOURCE,
+        {ROOT: FOUND, hop(alias=alias): answer({alias: [None, {"inStock": True}]}, *errors)},
+        aliases={"_k0": "shipping"},
+    )
+    return response.errors
+
+
+async def test_an_entitys_error_is_told_once_for_each_of_its_places():
+    found = await errors_of(error(["_entities", 0, "inStock"], code="SOLD_OUT", retry=3))
+    assert found == [
+        {
+            "message": "broken",
+            "path": path,
+            "extensions": {"code": "SOLD_OUT", "retry": 3, "serviceName": "inventory"},
+        }
+        for path in (["books", 0, "inStock"], ["b", 0, "inStock"])
+    ]
+
+
+async def test_the_indexes_of_a_path_are_the_clients():
+    (found,) = await errors_of(error(("_entities", 1)))
+    assert found["path"] == ["books", 2]
+    assert found["extensions"] == {
+        "code": "DOWNSTREAM_SERVICE_ERROR",
+        "serviceName": "inventory",
+    }
+
+
+async def test_invented_response_keys_are_undone():
+    (found,) = await errors_of(error(["_e0", 1, "_k0"]), alias="_e0")
+    assert found["path"] == ["books", 2, "shipping"]
+
+
+@pytest.mark.parametrize(
+    "path", [None, [], ["_entities"], ["_entities", 99], ["other", 0], "odd", [3]]
+)
+async def test_an_error_without_a_usable_path_belongs_to_the_position(path: Any):
+    (found,) = await errors_of(error(path))
+    assert found["path"] == ["books"]
+
+
+async def test_an_error_may_be_all_there_is():
+    response, _ = await run(SOURCE, {ROOT: FOUND, hop(): answer(None, error())})
+    assert response.data == {
+        "books": [
+            {"id": "1", "inStock": None, "shipping": None},
+            None,
+            {"id": "2", "inStock": None, "shipping": None},
+        ],
+        "b": [{"id": "1", "inStock": None}],
+    }
+    assert len(response.errors) == 1
+
+
+async def test_malformed_errors_are_made_proper():
+    (found,) = await errors_of(
+        {"message": None, "extensions": "nonsense", "path": ["_entities", 1]}
+    )
+    assert found["message"] == "The subgraph reported an error."
+    (found,) = await errors_of({**error(["_entities", 1]), "extensions": {"code": 5}})
+    assert found["extensions"]["code"] == "DOWNSTREAM_SERVICE_ERROR"
+
+
+@pytest.mark.parametrize("data", [None, {}, {"_entities": None}, {"_entities": [None]}, "nonsense"])
+async def test_an_answer_that_is_too_short_is_one_error(data: Any):
+    response, _ = await run(SOURCE, {ROOT: FOUND, hop(): answer(data)})
+    assert [(one["message"], one["path"]) for one in response.errors] == [
+        ("The subgraph's answer is incomplete.", ["books"])
+    ]
+
+
+async def test_a_root_error_keeps_its_path():
+    response, _ = await run(
+        "{ books { id } }",
+        {
+            Fetch(0, "catalog", "query", "{_k0:books{id}}"): answer(
+                {"books": [None]}, error(["_k0", 0, "id"]), error()
+            )
+        },
+        aliases={"_k0": "books"},
+    )
+    assert [one.get("path") for one in response.errors] == [["books", 0, "id"], None]
+
+
+@pytest.mark.parametrize(
+    ("document", "path"), [("{books{id}}", ["books"]), ("{books{id} me{id}}", None)]
+)
+async def test_a_subgraph_that_gives_no_answer_is_one_error(document: str, path: list[str] | None):
+    response, _ = await run(
+        "{ books { id } __typename }",
+        {Fetch(0, "catalog", "query", document): SubgraphError("It is closed.", code="CLOSED")},
+    )
+    assert response.data == {"books": None, "__typename": "Query"}
+    expected: dict[str, Any] = {
+        "message": "It is closed.",
+        "extensions": {"code": "CLOSED", "serviceName": "catalog"},
+    }
+    assert response.errors == [{**expected, "path": path} if path else expected]
+
+
+async def test_a_fault_of_a_transport_says_nothing_of_itself(caplog: pytest.LogCaptureFixture):
+    response, _ = await run(SOURCE, {ROOT: FOUND, hop(): RuntimeError("a secret")})
+    (found,) = response.errors
+    assert found["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "serviceName": "inventory"}
+    assert "a secret" not in str(found)
+    assert "a secret" in caplog.text
+    assert response.data is not None
+    assert response.data["books"][0]["id"] == "1"
+
+
+async def test_places_behind_a_gate_are_found_again():
+    path = ("items", AT, Gate(frozenset({"Book"})))
+    items = [{"__typename": "Film", "id": "1"}, {"__typename": "Book", "id": "1"}, "nonsense"]
+    response, _ = await run(
+        "{ items { id ... on Book { inStock } } }",
+        {
+            Fetch(0, "catalog", "query", "{items{__typename id}}"): answer({"items": items[:2]}),
+            hop(path): answer({"_entities": [None]}, error(["_entities", 0, "inStock"])),
+        },
+    )
+    assert [one["path"] for one in response.errors] == [["items", 1, "inStock"]]
