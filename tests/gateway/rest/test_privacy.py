@@ -379,6 +379,7 @@ async def test_a_client_that_leaves_frees_its_place(exports: Exports) -> None:
             try:
                 while True:
                     yield b"x" * 65_536
+                    await asyncio.sleep(0)
             finally:
                 left.set()
 
