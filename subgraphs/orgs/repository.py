@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.access import Role
-from shared.db import per_parent
+from shared.lists import PerParent, an_id, is_any
 from subgraphs.orgs.models import Invitation, Membership, Organization, OrganizationSlug
 
 if TYPE_CHECKING:
@@ -51,9 +51,10 @@ __all__ = [
     "successor",
 ]
 
-Row = TypeVar("Row")
-
 # --- organizations ------------------------------------------------------------------------
+
+
+_BY_ID = select(Organization).where(is_any(Organization.id, "ids"))
 
 
 async def organizations_by_id(
@@ -62,7 +63,7 @@ async def organizations_by_id(
     """The organizations that exist, by id."""
     if not ids:
         return {}
-    rows = await session.scalars(select(Organization).where(Organization.id.in_(set(ids))))
+    rows = await session.scalars(_BY_ID, {"ids": list(set(ids))})
     return {str(row.id): row for row in rows}
 
 
@@ -118,13 +119,16 @@ async def close_organization(session: WriteSession, organization_id: str) -> Non
 # --- memberships --------------------------------------------------------------------------
 
 
+_ACCESS = (
+    select(Membership.organization_id, Membership.role)
+    .where(Membership.user_id == an_id("user_id"))
+    .order_by(Membership.id)
+)
+
+
 async def access_of(session: ReadSession, user_id: str) -> list[tuple[str, Role]]:
     """The user's organizations and the role in each."""
-    rows = await session.execute(
-        select(Membership.organization_id, Membership.role)
-        .where(Membership.user_id == user_id)
-        .order_by(Membership.id)
-    )
+    rows = await session.execute(_ACCESS, {"user_id": user_id})
     return [(str(organization_id), role) for organization_id, role in rows]
 
 
@@ -170,24 +174,32 @@ async def memberships_in(
     return {str(row.user_id): row for row in rows}
 
 
+_MEMBERS = PerParent(Membership, parent=Membership.organization_id, key=Membership.id)
+
+
 async def memberships_per_organization(
-    session: ReadSession, organization_ids: Iterable[str], *, limit: int, after: str | None
+    session: ReadSession, organization_ids: Collection[str], *, limit: int, after: str | None
 ) -> dict[str, list[Membership]]:
     """The first members of each organization, the longest-standing first."""
-    statement = per_parent(
-        Membership,
-        organization_ids,
-        parent=Membership.organization_id,
-        key=Membership.id,
-        limit=limit,
-        after=after,
-    )
-    return _grouped(await session.scalars(statement), lambda row: row.organization_id)
+    return await _MEMBERS.read(session, organization_ids, limit=limit, after=after)
+
+
+_MEMBERSHIPS = PerParent(
+    Membership,
+    parent=Membership.user_id,
+    key=Membership.id,
+    where=[
+        or_(
+            Membership.user_id == an_id("viewer"),
+            is_any(Membership.organization_id, "shared_with"),
+        )
+    ],
+)
 
 
 async def memberships_per_user(
     session: ReadSession,
-    user_ids: Iterable[str],
+    user_ids: Collection[str],
     *,
     limit: int,
     after: str | None,
@@ -195,16 +207,10 @@ async def memberships_per_user(
     shared_with: Collection[str],
 ) -> dict[str, list[Membership]]:
     """The first memberships of each user: all of the viewer's, of others those that are shared."""
-    statement = per_parent(
-        Membership,
-        user_ids,
-        parent=Membership.user_id,
-        key=Membership.id,
-        limit=limit,
-        after=after,
-        where=[or_(Membership.user_id == viewer, Membership.organization_id.in_(set(shared_with)))],
+    parameters = {"viewer": viewer, "shared_with": list(shared_with)}
+    return await _MEMBERSHIPS.read(
+        session, user_ids, limit=limit, after=after, parameters=parameters
     )
-    return _grouped(await session.scalars(statement), lambda row: row.user_id)
 
 
 async def own_memberships(
@@ -289,22 +295,16 @@ async def remove_membership(session: WriteSession, membership: Membership) -> No
 _OPEN = (Invitation.accepted_at.is_(None), Invitation.revoked_at.is_(None))
 
 
+_INVITATIONS = PerParent(
+    Invitation, parent=Invitation.organization_id, key=Invitation.id, descending=True
+)
+
+
 async def invitations_per_organization(
     session: ReadSession, organization_ids: Collection[str], *, limit: int, after: str | None
 ) -> dict[str, list[Invitation]]:
     """The newest invitations of each organization."""
-    if not organization_ids:
-        return {}
-    statement = per_parent(
-        Invitation,
-        organization_ids,
-        parent=Invitation.organization_id,
-        key=Invitation.id,
-        limit=limit,
-        after=after,
-        descending=True,
-    )
-    return _grouped(await session.scalars(statement), lambda row: row.organization_id)
+    return await _INVITATIONS.read(session, organization_ids, limit=limit, after=after)
 
 
 async def invitations_involving(
@@ -408,10 +408,3 @@ async def delete_ended_invitations(session: WriteSession, *, before: dt.datetime
 
 async def _count(session: ReadSession, *conditions: ColumnElement[bool]) -> int:
     return await session.scalar(select(func.count()).where(*conditions)) or 0
-
-
-def _grouped(rows: Iterable[Row], parent: Callable[[Row], Any]) -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(str(parent(row)), []).append(row)
-    return groups

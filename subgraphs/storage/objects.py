@@ -1,8 +1,8 @@
 """The bytes of files: one bucket of an S3 server.
 
-Addresses that clients use are signed here, without asking the server and in a
-fiftieth of the time botocore takes, because a list of files signs one for each.
-A test holds them against botocore's.
+Addresses that clients use are signed here, in a seventh of the time botocore
+takes, because a list of files signs one for each.  A test holds them against
+botocore's.
 """
 
 from __future__ import annotations
@@ -261,5 +261,7 @@ class _Signer:
 
 def _encoded(query: Mapping[str, str]) -> str:
     return "&".join(
-        f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query)
+        # Of the names, none has a character that needs it.
+        f"{name}={quote(query[name], safe='-_.~')}"
+        for name in sorted(query)
     )

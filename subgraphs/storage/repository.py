@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import per_parent
+from shared.lists import PerParent, is_any
 from subgraphs.storage.models import Account, File, FileStatus, OwnerKind
 
 if TYPE_CHECKING:
@@ -38,11 +38,14 @@ __all__ = [
 # --- accounts -----------------------------------------------------------------------------
 
 
+_ACCOUNTS = select(Account).where(is_any(Account.owner_id, "owners"))
+
+
 async def accounts(session: ReadSession, owner_ids: Collection[str]) -> dict[str, Account]:
     """The accounts that exist, by owner."""
     if not owner_ids:
         return {}
-    rows = await session.scalars(select(Account).where(Account.owner_id.in_(set(owner_ids))))
+    rows = await session.scalars(_ACCOUNTS, {"owners": list(set(owner_ids))})
     return {str(row.owner_id): row for row in rows}
 
 
@@ -130,38 +133,33 @@ async def close_account(session: WriteSession, owner_id: str, kind: OwnerKind) -
 # --- files --------------------------------------------------------------------------------
 
 
+_BY_ID = select(File).where(is_any(File.id, "ids"), is_any(File.owner_id, "owners"))
+
+
 async def files_by_id(
     session: ReadSession, ids: Collection[str], *, owners: Collection[str]
 ) -> dict[str, File]:
     """Those of these files that belong to one of the owners, by id."""
     if not ids or not owners:
         return {}
-    rows = await session.scalars(
-        select(File).where(File.id.in_(set(ids)), File.owner_id.in_(set(owners)))
-    )
+    rows = await session.scalars(_BY_ID, {"ids": list(set(ids)), "owners": list(set(owners))})
     return {str(row.id): row for row in rows}
+
+
+_FILES = PerParent(
+    File,
+    parent=File.owner_id,
+    key=File.id,
+    descending=True,
+    where=[File.status == FileStatus.COMPLETE],
+)
 
 
 async def files_per_owner(
     session: ReadSession, owner_ids: Collection[str], *, limit: int, after: str | None
 ) -> dict[str, list[File]]:
     """The newest complete files of each owner."""
-    if not owner_ids:
-        return {}
-    statement = per_parent(
-        File,
-        owner_ids,
-        parent=File.owner_id,
-        key=File.id,
-        limit=limit,
-        after=after,
-        descending=True,
-        where=[File.status == FileStatus.COMPLETE],
-    )
-    groups: dict[str, list[File]] = {}
-    for row in await session.scalars(statement):
-        groups.setdefault(str(row.owner_id), []).append(row)
-    return groups
+    return await _FILES.read(session, owner_ids, limit=limit, after=after)
 
 
 async def files_of(
