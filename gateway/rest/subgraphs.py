@@ -8,12 +8,34 @@ from typing import TYPE_CHECKING, Any
 from gateway.context import RequestContext
 from gateway.federation.plan import Fetch
 from gateway.federation.transport import SubgraphError, SubgraphRequest
-from shared.errors import NexusError, Unavailable
+from shared.errors import (
+    BadUserInput,
+    Conflict,
+    Forbidden,
+    NexusError,
+    NotFound,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from gateway.federation.transport import SubgraphTransport
 
 __all__ = ["Ask", "asking", "question"]
+
+_KINDS: Mapping[str, type[NexusError]] = {
+    kind.code: kind
+    for kind in (
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        Conflict,
+        BadUserInput,
+        RateLimited,
+        Unavailable,
+    )
+}
 
 Ask = Callable[[Fetch, Mapping[str, Any], RequestContext], Awaitable[Mapping[str, Any]]]
 """The data of an operation, for a caller.
@@ -54,10 +76,9 @@ def asking(transport: Callable[[], SubgraphTransport]) -> Ask:
 def _error(entry: Mapping[str, Any]) -> NexusError:
     extensions = dict(entry.get("extensions") or {})
     code = extensions.pop("code", None)
-    kinds = {kind.code: kind for kind in NexusError.__subclasses__()}
-    if code not in kinds:
+    if code not in _KINDS:
         # Logged where it happened.
         return NexusError()
-    error = kinds[code](str(entry.get("message", "")))
+    error = _KINDS[code](str(entry.get("message", "")))
     error.details = extensions
     return error

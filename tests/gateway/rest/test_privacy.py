@@ -87,7 +87,8 @@ class Store:
     def file(self, name: str, size: int, *, path: str | None = None) -> PrivacyFile:
         """What an export says about it."""
         url = f"{self.url}/{name}"
-        return PrivacyFile(path=path or f"files/{name}", url=url, size_bytes=BigInt(size))
+        path = f"files/{name}" if path is None else path
+        return PrivacyFile(path=path, url=url, size_bytes=BigInt(size))
 
 
 @dataclass
