@@ -6,6 +6,6 @@ accounts and never fall below zero.  Every change to an organization's money
 starts by locking its row in ``accounts``, so changes happen one after another.
 
 Publishes ``billing.invoice.created|updated|paid|voided``, ``billing.plan.changed``
-and ``billing.credits.changed``; consumes ``orgs.organization.created`` and
-``users.deletion.started``.
+and ``billing.credits.changed``; consumes ``orgs.organization.created|closed``
+and ``users.deletion.started``.
 """

@@ -20,7 +20,7 @@ async def prepare(database: Database, provider: Provider, placed: Placed) -> Pay
 
     The provider is asked between two transactions and knows the payment by its
     id, so a call that is cut off anywhere is made good by the same call again.
-    Raises `Unavailable`.
+    Raises `Unavailable`, and `Conflict` when the provider does not want the payment.
     """
     payment = placed.payment
     if payment.status != "pending" or payment.checkout_url is not None:

@@ -14,6 +14,7 @@ __all__ = [
     "InvoiceState",
     "InvoiceUpdated",
     "InvoiceVoided",
+    "OrganizationClosed",
     "OrganizationCreated",
     "PlanChanged",
 ]
@@ -92,5 +93,12 @@ class CreditsChanged(_OfOrganization, Fact):
 @dataclass(frozen=True, slots=True)
 class OrganizationCreated:
     """`orgs.organization.created`, as far as billing reads it."""
+
+    organization_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationClosed:
+    """`orgs.organization.closed`, as far as billing reads it."""
 
     organization_id: str

@@ -12,6 +12,7 @@ same cause cannot move money twice.
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from typing import TYPE_CHECKING
 
 from shared.events import publish
@@ -57,17 +58,19 @@ async def spend(session: WriteSession, invoice: Invoice, *, now: dt.datetime) ->
 async def give_back(
     session: WriteSession,
     organization_id: str,
-    cause: str,
     *,
     amount: int,
     currency: str,
     now: dt.datetime,
 ) -> None:
-    """Return what was paid for time that will not be used, as credits."""
+    """Return what was paid for time that will not be used, as credits.
+
+    Nothing but the change of plan identifies it: that happens once.
+    """
     await _move(
         session,
         "proration",
-        cause,
+        str(uuid.uuid4()),
         organization_id=organization_id,
         against="revenue",
         credits=amount,

@@ -102,5 +102,5 @@ async def _locked(session: WriteSession, provider: str, report: Report) -> Payme
     payment = await repository.payment_by_id(session, report.payment_id)
     if payment is None or payment.method != provider:
         raise Unclear("unknown_payment")
-    await repository.lock_account(session, str(payment.organization_id), payment.currency)
+    await repository.lock_account(session, str(payment.organization_id))
     return await repository.payment_by_id(session, report.payment_id) or payment

@@ -24,8 +24,9 @@ import aiohttp
 import orjson
 
 from shared.circuit_breaker import CircuitBreaker
-from shared.errors import BadRequest, BadUserInput, Unavailable
+from shared.errors import BadRequest, BadUserInput, Conflict, Unavailable
 from shared.graphql import id_or_none
+from shared.logger import get_logger
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -46,6 +47,8 @@ __all__ = [
     "stripe_signature",
 ]
 
+logger = get_logger(__name__)
+
 _PLAIN = re.compile(r"[\x21-\x7e]{1,255}")
 _WHOLE_UNITS = frozenset({"CLP", "PYG", "JPY", "KRW"})
 
@@ -58,6 +61,12 @@ class BadWebhook(BadRequest):
 
 class ProviderOff(BadUserInput):
     """The provider is not set up here."""
+
+
+class CheckoutRefused(Conflict):
+    """The provider does not want this payment, for instance because it is too small."""
+
+    message = "The payment provider refuses this payment. Try another amount."
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ class Provider(Protocol):
     async def open_checkout(self, payment: Payment) -> Checkout | None:
         """Where to make the payment, the same for every call; None without an API key.
 
-        Raises `Unavailable`.
+        Raises `Unavailable`, `CheckoutRefused`.
         """
 
 
@@ -262,7 +271,12 @@ class MercadoPago:
         sent_at = _timestamp(fields, "ts", now=now, tolerance_seconds=self.tolerance_seconds)
         manifest = "".join(
             f"{name}:{value};"
-            for name, value in (("id", subject), ("request-id", request_id), ("ts", sent_at))
+            # In the manifest the letters of an id are small.
+            for name, value in (
+                ("id", subject.lower()),
+                ("request-id", request_id),
+                ("ts", sent_at),
+            )
             if value
         )
         _match(self.secrets, manifest.encode(), [v for k, v in fields if k == "v1"])
@@ -453,12 +467,16 @@ def _minor(amount: object, currency: str) -> int | None:
     """An amount in major units as minor units; None when it is not one."""
     try:
         minor = Decimal(str(amount)) * (1 if currency in _WHOLE_UNITS else 100)
-    except InvalidOperation:
+        return int(minor) if minor == minor.to_integral_value() else None
+    except (InvalidOperation, OverflowError):
         return None
-    return int(minor) if minor == minor.to_integral_value() else None
 
 
 def _checkout(status: int, answer: Any, *, url: str) -> Checkout:
+    if status in {401, 403}:
+        logger.error("provider.refuses_our_key", status=status)
+        raise Unavailable("The payment provider does not answer. Try again.")
     if status >= 400 or not isinstance(answer, dict) or not isinstance(answer.get(url), str):
-        raise Unavailable("The payment provider refused to open a checkout.")
+        logger.warning("provider.refuses_checkout", status=status)
+        raise CheckoutRefused
     return Checkout(reference=str(answer.get("id")), url=answer[url])

@@ -24,11 +24,18 @@ __all__ = [
     "Plan",
     "Remembered",
     "account_views",
+    "accounts_to_renew",
     "add_invoice",
     "add_payment",
     "add_webhook_event",
     "balance",
+    "billing_emails_by",
+    "forget_bodies",
+    "forget_keys",
+    "forget_person",
+    "give_up_webhook_events",
     "invoice_in",
+    "invoices_asked_by",
     "invoices_by_id",
     "invoices_by_number",
     "invoices_of",
@@ -36,13 +43,20 @@ __all__ = [
     "lock_account",
     "lock_webhook_event",
     "next_number",
+    "open_account",
+    "overdue_invoices",
     "payment_by_id",
+    "payments_asked_by",
     "payments_of",
     "pending_plan_invoice",
     "plans",
     "post",
     "recall",
     "remember",
+    "set_checkout",
+    "stuck_webhook_events",
+    "unpaid_invoices",
+    "webhook_event",
 ]
 
 HOUSE = "00000000-0000-0000-0000-000000000000"
@@ -131,15 +145,19 @@ async def account_views(
     }
 
 
-async def lock_account(session: WriteSession, organization_id: str, currency: str) -> Account:
-    """The organization's account, opened if need be, locked until the transaction ends."""
-    locked = (
+async def lock_account(session: WriteSession, organization_id: str) -> Account | None:
+    """The organization's account, locked until the transaction ends."""
+    return await session.scalar(
         select(Account)
         .where(Account.organization_id == organization_id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    account = await session.scalar(locked)
+
+
+async def open_account(session: WriteSession, organization_id: str, currency: str) -> Account:
+    """The organization's account, made if need be, locked until the transaction ends."""
+    account = await lock_account(session, organization_id)
     if account is not None:
         return account
     await session.execute(
@@ -147,9 +165,9 @@ async def lock_account(session: WriteSession, organization_id: str, currency: st
             "insert into accounts (organization_id, currency) values (:id, :currency)"
             " on conflict do nothing"
         ),
-        {"id": organization_id, "currency": currency},
+        {"id": uuid.UUID(organization_id), "currency": currency},
     )
-    account = await session.scalar(locked)
+    account = await lock_account(session, organization_id)
     if account is None:
         raise RuntimeError("an account that was just made is not there")
     await session.execute(
@@ -157,7 +175,7 @@ async def lock_account(session: WriteSession, organization_id: str, currency: st
             "insert into ledger_accounts (kind, owner_id, currency, balance)"
             " values ('credits', :id, :currency, 0) on conflict do nothing"
         ),
-        {"id": organization_id, "currency": account.currency},
+        {"id": uuid.UUID(organization_id), "currency": account.currency},
     )
     return account
 
@@ -291,6 +309,33 @@ async def invoice_in(session: ReadSession, organization_id: str, invoice_id: str
         .where(Invoice.id == invoice_id, Invoice.organization_id == organization_id)
         .execution_options(populate_existing=True)
     )
+
+
+async def overdue_invoices(
+    session: ReadSession, organization_id: str, *, now: dt.datetime
+) -> list[Invoice]:
+    """Open invoices whose time to be paid is over, oldest first."""
+    rows = await session.scalars(
+        select(Invoice)
+        .where(
+            Invoice.organization_id == organization_id,
+            Invoice.status == "open",
+            Invoice.due_at <= now,
+        )
+        .order_by(Invoice.id)
+        .limit(1000)
+    )
+    return list(rows)
+
+
+async def unpaid_invoices(session: ReadSession, organization_id: str) -> list[Invoice]:
+    """Draft and open invoices, oldest first."""
+    rows = await session.scalars(
+        select(Invoice)
+        .where(Invoice.organization_id == organization_id, Invoice.status.in_(["draft", "open"]))
+        .order_by(Invoice.id)
+    )
+    return list(rows)
 
 
 async def pending_plan_invoice(session: ReadSession, organization_id: str) -> Invoice | None:
@@ -447,6 +492,19 @@ async def webhook_event(session: ReadSession, event_id: str) -> WebhookEvent | N
     return await session.get(WebhookEvent, uuid.UUID(event_id))
 
 
+async def give_up_webhook_events(
+    session: WriteSession, *, before: dt.datetime, now: dt.datetime
+) -> int:
+    """Leave to a person what was received before and could not be handled; returns how many."""
+    rows = await session.scalars(
+        update(WebhookEvent)
+        .where(WebhookEvent.status == "received", WebhookEvent.received_at < before)
+        .values(status="quarantined", reason="gave_up", handled_at=now)
+        .returning(WebhookEvent.id)
+    )
+    return len(rows.all())
+
+
 async def stuck_webhook_events(session: ReadSession, *, before: dt.datetime) -> list[str]:
     """Events that were received before and are not handled, oldest first, some of them."""
     rows = await session.scalars(
@@ -484,7 +542,7 @@ async def forget_keys(session: WriteSession, *, before: dt.datetime) -> None:
 async def accounts_to_renew(
     session: ReadSession, *, now: dt.datetime, announced: dt.datetime
 ) -> list[str]:
-    """Organizations with a period to announce or renew, or with a plan invoice that is overdue."""
+    """Organizations with a period to announce or renew, or with an overdue invoice."""
     rows = await session.scalars(
         text(
             """
@@ -495,7 +553,7 @@ async def accounts_to_renew(
                 and (i.id is null or i.status = 'draft' and a.period_ends_at <= :now)
             union
             select organization_id from invoices
-            where purpose = 'plan' and status = 'open' and due_at <= :now
+            where status = 'open' and due_at <= :now
             limit 1000
             """
         ),
@@ -572,7 +630,17 @@ async def billing_emails_by(
 
 
 async def forget_person(session: WriteSession, user_id: str) -> None:
-    """Take the person out of invoices, payments and billing addresses."""
+    """Take the person out of messages, invoices, payments and billing addresses."""
+    await session.execute(
+        text(
+            """
+            update webhook_events e set body = '' from payments p
+            where p.created_by = :user_id and p.method = e.provider
+                and e.status in ('applied', 'ignored') and position(p.id::text in e.body) > 0
+            """
+        ),
+        {"user_id": uuid.UUID(user_id)},
+    )
     await session.execute(
         update(Invoice).where(Invoice.created_by == user_id).values(created_by=None)
     )

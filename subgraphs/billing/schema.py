@@ -303,7 +303,7 @@ class Invoice(Node):
     due_at: dt.datetime | None = strawberry.field(description="Until when to pay it.")
     paid_at: dt.datetime | None = strawberry.field(description="When it was paid.")
     voided_at: dt.datetime | None = strawberry.field(description="When it was voided.")
-    organization: Organization = strawberry.field(description="Who owes it.")
+    organization: Organization | None = strawberry.field(description="Who owes it.")
 
     @batched(description="What it charges for.")
     @staticmethod
@@ -427,7 +427,7 @@ class TopUpCreditsPayload:
 
 @strawberry.type(description="What became of a change of plan.")
 class ChangePlanPayload:
-    organization: Organization = strawberry.field(description="Whose plan it is.")
+    organization: Organization | None = strawberry.field(description="Whose plan it is.")
     invoice: Invoice | None = strawberry.field(
         description="What the change costs; null when nothing. While it is open the old plan stays."
     )
@@ -436,7 +436,7 @@ class ChangePlanPayload:
 @strawberry.type
 class Query:
     @strawberry.field(description="The plans there are, smallest first.")
-    async def plans(self, info: Info) -> list[Plan]:
+    async def plans(self, info: Info) -> list[Plan] | None:
         resources = info.context.resources
         async with resources.database.read() as session:
             return [Plan.of(row) for row in await repository.plans(session, resources.currency)]
@@ -478,7 +478,7 @@ class Mutation:
         self,
         info: Info,
         input: Annotated[TopUpCreditsInput, Input],  # noqa: A002
-    ) -> TopUpCreditsPayload:
+    ) -> TopUpCreditsPayload | None:
         resources = info.context.resources
         organization_id = parse_id(input.organization_id)
         authorize(info.context.identity, Permission.BILLING_MANAGE, organization_id)
@@ -505,7 +505,7 @@ class Mutation:
         self,
         info: Info,
         input: Annotated[ChangePlanInput, Input],  # noqa: A002
-    ) -> ChangePlanPayload:
+    ) -> ChangePlanPayload | None:
         resources = info.context.resources
         organization_id = parse_id(input.organization_id)
         authorize(info.context.identity, Permission.BILLING_MANAGE, organization_id)
@@ -528,7 +528,7 @@ class Mutation:
         self,
         info: Info,
         input: Annotated[PayInvoiceInput, Input],  # noqa: A002
-    ) -> Invoice:
+    ) -> Invoice | None:
         organization_id, invoice_id = await _owner(info, input.invoice_id)
         async with info.context.resources.database.write() as session:
             invoice = await service.pay_invoice(
@@ -543,7 +543,7 @@ class Mutation:
         self,
         info: Info,
         input: Annotated[VoidInvoiceInput, Input],  # noqa: A002
-    ) -> Invoice:
+    ) -> Invoice | None:
         organization_id, invoice_id = await _owner(info, input.invoice_id)
         async with info.context.resources.database.write() as session:
             invoice = await service.void_invoice(session, _actor(info), organization_id, invoice_id)
@@ -554,7 +554,7 @@ class Mutation:
         self,
         info: Info,
         input: Annotated[UpdateBillingEmailInput, Input],  # noqa: A002
-    ) -> Organization:
+    ) -> Organization | None:
         resources = info.context.resources
         organization_id = parse_id(input.organization_id)
         authorize(info.context.identity, Permission.BILLING_MANAGE, organization_id)

@@ -36,8 +36,11 @@ __all__ = [
     "Actor",
     "Placed",
     "change_plan",
+    "close_account",
+    "collect",
     "open_account",
     "pay_invoice",
+    "renew",
     "top_up",
     "update_billing_email",
     "visible_invoices",
@@ -119,7 +122,7 @@ async def visible_invoices_by_number(
 
 async def open_account(session: WriteSession, organization_id: str, *, currency: str) -> None:
     """Make sure that the organization has an account."""
-    await repository.lock_account(session, organization_id, currency)
+    await repository.open_account(session, organization_id, currency)
 
 
 async def update_billing_email(
@@ -133,7 +136,7 @@ async def update_billing_email(
     """Set where invoices are sent; raises `BadUserInput`."""
     if email is not None and (len(email) > 254 or not _EMAIL.fullmatch(email)):
         raise BadUserInput("This is not an e-mail address.", field="email")
-    account = await repository.lock_account(session, organization_id, default_currency)
+    account = await repository.open_account(session, organization_id, default_currency)
     account.billing_email = email
     account.billing_email_by = actor.uuid if email else None
 
@@ -156,7 +159,7 @@ async def top_up(
     if not 1 <= amount <= MOST:
         raise BadUserInput(f"The amount must be between 1 and {MOST}.", field="amount")
     request = Request.of(organization_id, key, "topUpCredits", amount, currency, method)
-    account = await repository.lock_account(session, organization_id, default_currency)
+    account = await repository.open_account(session, organization_id, default_currency)
     earlier = await request.answered(session)
     if earlier is not None and earlier.invoice_id is not None:
         return await _placed(session, organization_id, str(earlier.invoice_id))
@@ -212,7 +215,7 @@ async def change_plan(
     to be paid is given up.  Raises `BadUserInput`, `SamePlan`, `KeyReused`.
     """
     request = Request.of(organization_id, key, "changePlan", plan_code)
-    account = await repository.lock_account(session, organization_id, default_currency)
+    account = await repository.open_account(session, organization_id, default_currency)
     earlier = await request.answered(session)
     if earlier is not None:
         if earlier.invoice_id is None:
@@ -225,24 +228,22 @@ async def change_plan(
         raise SamePlan
     await _give_up_pending(session, organization_id, now=actor.now)
     invoice = await _switch(
-        session, actor, account, old=plans[account.plan_code], new=plans[plan_code], key=key
+        session, actor, account, old=plans[account.plan_code], new=plans[plan_code]
     )
     await request.answer(session, invoice.id if invoice else None, now=actor.now)
     return invoice
 
 
 async def _switch(
-    session: WriteSession, actor: Actor, account: Account, *, old: Plan, new: Plan, key: str
+    session: WriteSession, actor: Actor, account: Account, *, old: Plan, new: Plan
 ) -> Invoice | None:
     left = _unused(account, now=actor.now)
     owed = new.price - left
     if owed <= 0:
         if owed < 0:
-            cause = uuid.uuid5(account.organization_id, key)
             await ledger.give_back(
                 session,
                 str(account.organization_id),
-                str(cause),
                 amount=-owed,
                 currency=account.currency,
                 now=actor.now,
@@ -302,47 +303,51 @@ ANNOUNCED = dt.timedelta(days=3)
 """How long before the end of a period its renewal is announced by a draft."""
 
 
-async def renew(
-    session: WriteSession, organization_id: str, *, now: dt.datetime, currency: str
-) -> None:
+async def renew(session: WriteSession, organization_id: str, *, now: dt.datetime) -> None:
     """Do what the end of the organization's period asks for, if anything.
 
     A draft announces the next month; at the end of the period it is issued and
-    paid from credits.  While it waits to be paid the plan stays; when it was not
-    paid in time it is void, and so is a change of plan.  Then a plan whose
-    period is over gives way to the free one.
+    paid from credits.  While it waits to be paid the plan stays.  Invoices that
+    were not paid in time are void; with its renewal a plan ends.
     """
-    actor = Actor(None, now)
-    account = await repository.lock_account(session, organization_id, currency)
-    pending = await repository.pending_plan_invoice(session, organization_id)
-    if pending is not None and pending.due_at is not None and pending.due_at <= now:
-        await _void(session, pending, now=now)
-        if account.period_ends_at is not None and account.period_ends_at <= now:
+    account = await _account(session, organization_id)
+    for overdue in await repository.overdue_invoices(session, organization_id, now=now):
+        await _void(session, overdue, now=now)
+        if overdue.plan_code == account.plan_code:
             await _fall_back(session, account, now=now)
+    ends = account.period_ends_at
+    if ends is None or ends - ANNOUNCED > now:
         return
-    if account.period_ends_at is None or account.period_ends_at - ANNOUNCED > now:
-        return
+    actor = Actor(None, now)
+    pending = await repository.pending_plan_invoice(session, organization_id)
     if pending is None:
         pending = await _announce_renewal(session, actor, account)
-    if pending is None or pending.status != "draft" or account.period_ends_at > now:
-        return
-    await _issue(session, pending, now=now)
-    await _announce(session, pending, InvoiceUpdated)
-    if await repository.balance(session, organization_id) >= pending.total:
-        await _pay(session, actor, account, pending)
+    if pending.status == "draft" and ends <= now:
+        await _issue(session, pending, now=now)
+        await _announce(session, pending, InvoiceUpdated)
+        if await repository.balance(session, organization_id) >= pending.total:
+            await _pay(session, actor, account, pending)
 
 
-async def _announce_renewal(
-    session: WriteSession, actor: Actor, account: Account
-) -> Invoice | None:
-    plans = await repository.plans(session, account.currency, codes=[account.plan_code])
-    plan = plans[0]
-    if not plan.price:
-        return None
+async def _announce_renewal(session: WriteSession, actor: Actor, account: Account) -> Invoice:
+    plan = (await repository.plans(session, account.currency, codes=[account.plan_code]))[0]
     lines = [(f"{plan.name} plan, one month", plan.price)]
     invoice = await _draft(session, actor, account, purpose="plan", lines=lines, plan=plan)
     await _announce(session, invoice, InvoiceCreated)
     return invoice
+
+
+async def close_account(session: WriteSession, organization_id: str, *, now: dt.datetime) -> None:
+    """The organization is gone: nothing is owed or renewed any more; its invoices stay."""
+    account = await repository.lock_account(session, organization_id)
+    if account is None:
+        return
+    for invoice in await repository.unpaid_invoices(session, organization_id):
+        await _void(session, invoice, now=now)
+    if account.plan_code != "free":
+        await _fall_back(session, account, now=now)
+    account.billing_email = None
+    account.billing_email_by = None
 
 
 async def _fall_back(session: WriteSession, account: Account, *, now: dt.datetime) -> None:
@@ -361,7 +366,7 @@ async def pay_invoice(
     Raises `NotFound`, `InvoiceNotPayable`, `InsufficientCredits`, `KeyReused`.
     """
     request = Request.of(organization_id, key, "payInvoice", invoice_id)
-    account = await repository.lock_account(session, organization_id, "")
+    account = await _account(session, organization_id)
     earlier = await request.answered(session)
     invoice = await _invoice(session, organization_id, invoice_id)
     if earlier is not None:
@@ -404,7 +409,7 @@ async def void_invoice(
 
     Raises `NotFound`, `InvoiceNotVoidable`.
     """
-    await repository.lock_account(session, organization_id, "")
+    await _account(session, organization_id)
     invoice = await _invoice(session, organization_id, invoice_id)
     if invoice.status == "paid":
         raise InvoiceNotVoidable("A paid invoice cannot be voided.")
@@ -413,6 +418,13 @@ async def void_invoice(
     if invoice.status == "open":
         await _void(session, invoice, now=actor.now)
     return invoice
+
+
+async def _account(session: WriteSession, organization_id: str) -> Account:
+    account = await repository.lock_account(session, organization_id)
+    if account is None:
+        raise NotFound
+    return account
 
 
 async def _invoice(session: ReadSession, organization_id: str, invoice_id: str) -> Invoice:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.events import Consumer
+from shared.logger import get_logger
 from shared.privacy import erasing
 from shared.worker import Job, Schedule, enqueue
 from subgraphs.billing import idempotency, payments, privacy, repository, service
-from subgraphs.billing.events import OrganizationCreated
+from subgraphs.billing.events import OrganizationClosed, OrganizationCreated
 from subgraphs.billing.providers import Providers, Unclear
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Tasks"]
 
+logger = get_logger(__name__)
+
 _STUCK = dt.timedelta(minutes=1)
+_TRIED = dt.timedelta(days=3)
 _BODIES_KEPT = dt.timedelta(days=90)
 
 
@@ -40,7 +44,13 @@ class Tasks:
             payload=OrganizationCreated,
             handle=self._open_account,
         )
-        return [created, erasing("billing", privacy.erase)]
+        closed = Consumer(
+            "billing",
+            topic="orgs.organization.closed",
+            payload=OrganizationClosed,
+            handle=self._close_account,
+        )
+        return [created, closed, erasing("billing", privacy.erase)]
 
     def jobs(self) -> list[Job]:
         """Work that is enqueued."""
@@ -56,6 +66,9 @@ class Tasks:
 
     async def _open_account(self, session: WriteSession, created: OrganizationCreated) -> None:
         await service.open_account(session, created.organization_id, currency=self.currency)
+
+    async def _close_account(self, session: WriteSession, closed: OrganizationClosed) -> None:
+        await service.close_account(session, closed.organization_id, now=self.clock())
 
     async def handle_webhook(self, payload: Mapping[str, Any]) -> None:
         """Let a stored message take effect; the provider is asked outside the transaction."""
@@ -78,9 +91,14 @@ class Tasks:
 
     async def sweep_webhooks(self) -> None:
         """Enqueue again what no job has handled: its tries ran out while something was down."""
-        before = self.clock() - _STUCK
+        now = self.clock()
         async with self.database.write() as session:
-            for stuck in await repository.stuck_webhook_events(session, before=before):
+            given_up = await repository.give_up_webhook_events(
+                session, before=now - _TRIED, now=now
+            )
+            if given_up:
+                logger.error("webhook.given_up", number=given_up)
+            for stuck in await repository.stuck_webhook_events(session, before=now - _STUCK):
                 await enqueue(session, payments.JOB, {"event": stuck}, unique=f"webhook:{stuck}")
 
     async def renew_plans(self) -> None:
@@ -92,7 +110,7 @@ class Tasks:
             )
         for organization_id in due:
             async with self.database.write() as session:
-                await service.renew(session, organization_id, now=now, currency=self.currency)
+                await service.renew(session, organization_id, now=now)
 
     async def forget(self) -> None:
         """Drop idempotency keys and the bodies of handled messages when their time is over."""

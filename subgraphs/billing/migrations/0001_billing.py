@@ -191,8 +191,7 @@ INVOICES = """
     create index ix_invoices_organization_id on invoices (organization_id, id desc);
     create index ix_invoices_number on invoices (organization_id, number);
     create index ix_invoices_created_by on invoices (created_by, id) where created_by is not null;
-    create index ix_invoices_due_at on invoices (due_at)
-        where purpose = 'plan' and status = 'open';
+    create index ix_invoices_due_at on invoices (due_at) where status = 'open';
     create unique index uq_invoices_pending_plan on invoices (organization_id)
         where purpose = 'plan' and status in ('draft', 'open');
 

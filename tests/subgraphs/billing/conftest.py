@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import itertools
 import uuid
@@ -14,25 +13,21 @@ from typing import Any
 import httpx
 import pytest
 import stamina
-from sqlalchemy import event, text
-from sqlalchemy.engine import Engine
+from sqlalchemy import text
 from starlette.applications import Starlette
 
-from shared import migrations
 from shared.access import Role
 from shared.access_lists import AccessLists
-from shared.auth import ANONYMOUS, Identity
-from shared.cache import Redis, connect
+from shared.auth import Identity
+from shared.cache import connect
 from shared.config import Settings
 from shared.db import Database
-from shared.events import EventBus
-from shared.protocols.service import GraphQLRequest
-from shared.subgraph import Subgraph
 from subgraphs.billing import simulation
 from subgraphs.billing.app import create
 from subgraphs.billing.providers import Providers
 from subgraphs.billing.tasks import Tasks
-from tests.support import databases, nexus
+from tests.support import asking, nexus
+from tests.support.asking import Asked
 from tests.support.servers import Servers
 
 TOP_UP = """
@@ -121,40 +116,12 @@ class Company:
 
 
 @dataclass(frozen=True, slots=True)
-class Billing:
-    """The subgraph, and short ways to use it."""
+class Billing(Asked):
+    """The subgraph with a clock of the test's, and short ways to use it."""
 
-    subgraph: Subgraph
-    settings: Settings
-    redis: Redis
-    database: Database
     clock: Clock
     tasks: Tasks
     http: httpx.AsyncClient
-
-    async def ask(
-        self, query: str, variables: dict[str, Any] | None = None, *, by: Identity = ANONYMOUS
-    ) -> dict[str, Any]:
-        """The response map."""
-        request = GraphQLRequest(query, variables=variables or {})
-        return (await self.subgraph.service.execute(request, by)).payload()
-
-    async def data(
-        self, query: str, variables: dict[str, Any] | None = None, *, by: Identity = ANONYMOUS
-    ) -> dict[str, Any]:
-        """The data of an operation without errors."""
-        answer = await self.ask(query, variables, by=by)
-        assert "errors" not in answer, answer["errors"]
-        found: dict[str, Any] = answer["data"]
-        return found
-
-    async def error(
-        self, query: str, variables: dict[str, Any] | None = None, *, by: Identity = ANONYMOUS
-    ) -> dict[str, Any]:
-        """The extensions, with the message, of the one error."""
-        answer = await self.ask(query, variables, by=by)
-        [error] = answer["errors"]
-        return {"message": error["message"], **error["extensions"]}
 
     async def account(self, company: Company) -> dict[str, Any]:
         """What the company's owner sees of its account."""
@@ -234,10 +201,9 @@ class Billing:
                 dict(row) for row in (await session.execute(text(query), parameters)).mappings()
             ]
 
-    async def facts(self, topic: str) -> list[str]:
-        """The payloads of the facts that were written, oldest first."""
-        query = "select payload from outbox where topic = :topic order by position"
-        return [row["payload"] for row in await self.rows(query, topic=topic)]
+    async def published(self, topic: str) -> list[dict[str, Any]]:
+        """The facts of one topic that were written, oldest first."""
+        return [row.payload for row in await self.facts(topic)]
 
     async def check_books(self) -> None:
         """Everything sums to zero, and kept balances are what their entries sum to."""
@@ -251,38 +217,15 @@ class Billing:
         assert wrong == []
 
     @property
-    def bus(self) -> EventBus:
-        """The bus that other subgraphs use."""
-        return EventBus(self.redis)
-
-    @property
     def access(self) -> AccessLists:
         """What the gateway keeps about callers."""
         return AccessLists(self.redis)
-
-    @asynccontextmanager
-    async def working(self) -> AsyncIterator[None]:
-        """The subgraph's worker runs inside the block."""
-        assert self.subgraph.worker is not None
-        stop = asyncio.Event()
-        worker = asyncio.create_task(self.subgraph.worker.run(stop))
-        try:
-            yield
-        finally:
-            stop.set()
-            await worker
 
 
 @pytest.fixture(scope="session")
 def template_database(started_servers: Servers) -> str:
     """A template with this subgraph alone."""
-
-    async def prepare(url: str) -> None:
-        settings = nexus.make_settings(started_servers, url, "redis://-", "-")
-        await migrations.migrate(settings, ["billing"])
-
-    name = f"template_billing_{started_servers.worker}"
-    return databases.make_template(started_servers.postgres_url, name, prepare)
+    return asking.make_template(started_servers, "billing")
 
 
 @pytest.fixture
@@ -329,11 +272,5 @@ def company() -> Company:
 @pytest.fixture
 def statements() -> Iterator[list[str]]:
     """The SQL statements that this process sends, as they are sent."""
-    sent: list[str] = []
-
-    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-        sent.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(Engine, "before_cursor_execute", note)
+    with asking.noting_statements() as sent:
+        yield sent

@@ -101,7 +101,7 @@ async def test_an_open_invoice_can_be_voided(billing: Billing, company: Company)
     assert answer["data"]["voidInvoice"]["status"] == "VOID"
     assert answer["data"]["voidInvoice"]["payments"] == [{"status": "CANCELED"}]
     assert await billing.void(company, invoice) == answer
-    assert len(await billing.facts("billing.invoice.voided")) == 1
+    assert len(await billing.published("billing.invoice.voided")) == 1
 
 
 async def test_voiding_a_paid_invoice_is_refused(billing: Billing, company: Company) -> None:

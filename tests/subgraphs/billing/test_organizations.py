@@ -23,15 +23,13 @@ async def test_a_new_organization_gets_an_account(billing: Billing, company: Com
         payload=f'{{"organization_id": "{company.id}", "slug": "acme", "name": "ACME"}}',
         headers={},
     )
-    bus = billing.bus
-    async with billing.working():
+    async with billing.working() as bus:
         await bus.send([event, event])
         await eventually(
             lambda: billing.rows(
                 "select 1 from accounts where organization_id = :id", id=company.id
             )
         )
-    await bus.close()
 
     assert (await billing.account(company))["plan"] == {"code": "free"}
 
@@ -40,13 +38,26 @@ async def test_money_can_come_before_the_news_of_the_organization(
     billing: Billing, company: Company
 ) -> None:
     await billing.fund(company, 100)
-    async with billing.database.write() as session:
-        [created] = [
-            each for each in billing.tasks.consumers() if each.topic == "orgs.organization.created"
-        ]
-        await created.handle(session, created.payload(organization_id=company.id))
+    consumers = billing.tasks.consumers()
+    await billing.consume(consumers, "orgs.organization.created", organization_id=company.id)
 
     assert await billing.credits(company) == 100
+
+
+async def test_a_closed_organization_owes_nothing_more(billing: Billing, company: Company) -> None:
+    await billing.fund(company, 3000)
+    await billing.change_plan(company, "team")
+    await billing.change_plan(company, "business")
+    await billing.top_up(company)
+    consumers = billing.tasks.consumers()
+    for closed in (company.id, company.id, Company().id):
+        await billing.consume(consumers, "orgs.organization.closed", organization_id=closed)
+
+    account = await billing.account(company)
+    statuses = [edge["node"]["status"] for edge in account["invoices"]["edges"]]
+    assert statuses == ["VOID", "VOID", "PAID", "PAID"]
+    assert account["plan"] == {"code": "free"}
+    assert account["creditBalance"]["amount"] == 100
 
 
 async def test_the_billing_address_can_be_set_and_taken_away(

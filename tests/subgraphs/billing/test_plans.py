@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import json
 
 import pytest
 from hypothesis import given
@@ -49,8 +48,8 @@ async def test_with_enough_credits_a_plan_begins_at_once(
     assert payload["organization"]["creditBalance"] == {"amount": 2100}
     assert payload["invoice"]["status"] == "PAID"
     assert payload["invoice"]["payments"] == [{"method": "CREDITS", "status": "SUCCEEDED"}]
-    [fact] = await billing.facts("billing.plan.changed")
-    assert json.loads(fact) == {
+    [fact] = await billing.published("billing.plan.changed")
+    assert fact == {
         "organization_id": company.id,
         "plan_code": "team",
         "storage_limit_bytes": 100 * 2**30,
@@ -178,6 +177,17 @@ async def test_a_repeated_downgrade_gives_back_once(billing: Billing, company: C
         assert payload["invoice"] is None
 
     assert await billing.credits(company) == 2900
+
+
+async def test_a_forgotten_key_can_be_used_anew(billing: Billing, company: Company) -> None:
+    await billing.fund(company, 9000)
+    for _ in range(2):
+        await billing.change_plan(company, "team")
+        await billing.change_plan(company, "free", idempotencyKey="down")
+        billing.clock.advance(days=8)
+        await billing.tasks.forget()
+
+    assert await billing.credits(company) == 9000
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from shared.auth import GATEWAY, Identity
-from shared.privacy import EXPORT_QUERY, DeletionStarted
+from shared.privacy import EXPORT_QUERY
 from tests.subgraphs.billing.conftest import Billing, Company, new_id
 from tests.subgraphs.billing.test_organizations import EMAIL
 
@@ -27,12 +27,12 @@ async def export(billing: Billing, user_id: str) -> dict[str, Any]:
 
 async def erase(billing: Billing, user_id: str) -> None:
     """Handle the announcement that the person is to be erased."""
-    started = DeletionStarted(request_id=new_id(), user_id=user_id)
-    [consumer] = [
-        each for each in billing.tasks.consumers() if each.topic == "users.deletion.started"
-    ]
-    async with billing.database.write() as session:
-        await consumer.handle(session, started)
+    await billing.consume(
+        billing.tasks.consumers(),
+        "users.deletion.started",
+        request_id=new_id(),
+        user_id=user_id,
+    )
 
 
 async def active(billing: Billing) -> Company:
@@ -79,8 +79,18 @@ async def test_erasing_a_person_keeps_the_invoices_without_them(billing: Billing
     account = await billing.account(company)
     assert account == before | {"billingEmail": None}
     assert (await billing.account(other))["billingEmail"] == "ada@example.org"
-    assert len(await billing.facts("billing.subject.erased")) == 2
+    assert len(await billing.published("billing.subject.erased")) == 2
     await billing.check_books()
+
+
+async def test_what_providers_said_of_an_erased_person_is_emptied(billing: Billing) -> None:
+    company, other = await active(billing), await active(billing)
+
+    await erase(billing, company.user_id)
+
+    rows = await billing.rows("select body from webhook_events order by received_at, id")
+    assert [row["body"] == "" for row in rows] == [True, False]
+    assert other.id
 
 
 async def test_nothing_in_the_database_names_an_erased_person(billing: Billing) -> None:

@@ -146,15 +146,17 @@ async def test_nothing_waits_in_a_transaction_while_the_provider_thinks(
     assert (await waiting)["payment"]["checkoutUrl"] is not None
 
 
-@pytest.mark.parametrize("status", [400, 401, 403])
-async def test_a_refusal_of_the_provider_is_not_shown(
-    paying: Billing, apis: PaymentApis, company: Company, status: int
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "CONFLICT"), (401, "UNAVAILABLE"), (403, "UNAVAILABLE")]
+)
+async def test_a_refusal_of_the_provider_is_told_and_our_key_is_not(
+    paying: Billing, apis: PaymentApis, company: Company, status: int, code: str
 ) -> None:
     apis.status = status
 
     error = await paying.error(TOP_UP, asked(company), by=company.by())
 
-    assert error["code"] == "UNAVAILABLE"
+    assert error["code"] == code
     assert "sk_test" not in str(error)
 
 
@@ -236,6 +238,7 @@ async def test_what_mercadopago_says_of_a_payment_is_understood(
         ({"transaction_amount": 50.98}, "amount_mismatch"),
         ({"transaction_amount": 50.991}, "no_amount"),
         ({"transaction_amount": "NaN"}, "no_amount"),
+        ({"transaction_amount": "Infinity"}, "no_amount"),
         ({"transaction_amount": None}, "no_amount"),
         ({"currency_id": "BRL"}, "amount_mismatch"),
         ({"external_reference": None}, "unknown_payment"),
@@ -325,6 +328,17 @@ async def _later(
 ) -> httpx.Response:
     billing.clock.now += dt.timedelta(seconds=seconds)
     return await billing.http.post("/webhooks/mercadopago", content=body, headers=headers)
+
+
+async def test_in_the_manifest_the_letters_of_an_id_are_small(paying: Billing) -> None:
+    sent_at = int(paying.clock.now.timestamp())
+    response = await paying.http.post(
+        "/webhooks/mercadopago?data.id=ORD01ABC",
+        content=b'{"type": "order"}',
+        headers={"x-signature": sign("ord01abc", "r", sent_at), "x-request-id": "r"},
+    )
+
+    assert response.status_code == 204
 
 
 async def test_mercadopagos_own_library_agrees_on_signatures(paying: Billing) -> None:

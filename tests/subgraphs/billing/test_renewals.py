@@ -59,7 +59,7 @@ async def test_a_renewal_is_paid_from_credits_when_the_period_ends(
     row = await account_row(billing)
     assert row["plan_code"] == "team"
     assert (row["period_ends_at"] - ended).days == 30  # from one 10th to the next
-    assert len(await billing.facts("billing.plan.changed")) == 1
+    assert len(await billing.published("billing.plan.changed")) == 1
     await billing.check_books()
 
 
@@ -91,7 +91,7 @@ async def test_a_renewal_that_nobody_pays_ends_the_plan(billing: Billing, compan
 
     assert (await account_row(billing)) == {"plan_code": "free", "period_ends_at": None}
     assert [status for _, status in await invoices(billing, company)] == ["paid", "void"]
-    assert len(await billing.facts("billing.plan.changed")) == 2
+    assert len(await billing.published("billing.plan.changed")) == 2
 
 
 async def test_a_change_of_plan_takes_the_place_of_an_announced_renewal(
@@ -131,3 +131,33 @@ async def test_an_upgrade_that_nobody_pays_lapses_and_the_plan_stays(
 
     assert [status for _, status in await invoices(billing, company)] == ["paid", "void"]
     assert (await account_row(billing))["plan_code"] == "team"
+
+
+async def test_a_plan_that_ends_while_an_upgrade_lapses_is_renewed(
+    billing: Billing, company: Company
+) -> None:
+    await on_team(billing, company, 0)
+    billing.clock.advance(days=29)
+    await billing.change_plan(company, "business")
+    await billing.fund(company, 2900)
+    billing.clock.advance(days=8)
+    await billing.tasks.renew_plans()
+
+    assert [status for _, status in await invoices(billing, company)] == ["paid", "void", "paid"]
+    assert (await account_row(billing))["plan_code"] == "team"
+    assert await billing.credits(company) == 0
+
+
+async def test_credits_that_nobody_paid_for_in_time_are_no_longer_owed(
+    billing: Billing, company: Company
+) -> None:
+    payment = (await billing.top_up(company, 5000))["payment"]["id"]
+    billing.clock.advance(days=8)
+    await billing.tasks.renew_plans()
+    [row] = await billing.rows("select status from invoices")
+    assert row["status"] == "void"
+
+    await billing.send_paid(payment, 5000)
+    await billing.handle_webhooks()
+
+    assert await billing.credits(company) == 5000

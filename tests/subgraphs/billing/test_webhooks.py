@@ -429,6 +429,32 @@ async def test_what_no_job_has_handled_is_enqueued_again(
     assert len(await billing.rows("select id from pgqueuer")) == 1
 
 
+async def test_what_could_not_be_handled_for_days_is_left_to_a_person(
+    billing: Billing, company: Company
+) -> None:
+    payment = (await billing.top_up(company))["payment"]["id"]
+    await billing.send_paid(payment, 5000)
+    billing.clock.advance(days=3, minutes=1)
+    await billing.tasks.sweep_webhooks()
+
+    assert await stored(billing) == [("quarantined", "gave_up")]
+
+
+async def test_a_message_that_waited_for_a_person_can_be_handled_again(
+    billing: Billing, company: Company
+) -> None:
+    payment = (await billing.top_up(company))["payment"]["id"]
+    await billing.send_paid(payment, 5000)
+    billing.clock.advance(days=4)
+    await billing.tasks.sweep_webhooks()
+    [event] = await billing.rows("select id from webhook_events")
+
+    await billing.tasks.handle_webhook({"event": str(event["id"])})
+
+    assert await stored(billing) == [("applied", None)]
+    assert await billing.credits(company) == 5000
+
+
 async def test_old_messages_are_emptied_and_still_known(billing: Billing, company: Company) -> None:
     payment = (await billing.top_up(company))["payment"]["id"]
     await billing.send_paid(payment, 5000)
