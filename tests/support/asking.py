@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -144,3 +145,21 @@ def noting_statements() -> Iterator[list[str]]:
         yield sent
     finally:
         event.remove(Engine, "before_cursor_execute", note)
+
+
+def spelt(value: str, chance: random.Random) -> str:
+    """The value as it is or as someone might write it who tries to get around a check."""
+    position = chance.randrange(len(value) + 1)
+    return chance.choice(
+        [
+            value,
+            value.upper(),
+            value.replace("-", ""),
+            f"{{{value}}}",
+            f" {value}",
+            f"{value}\x00",
+            f"urn:uuid:{value}",
+            value[:position] + chance.choice("0aF-%_*'") + value[position + 1 :],
+            value[:position],
+        ]
+    )

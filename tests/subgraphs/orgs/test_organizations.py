@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 from shared.access import Role
 from shared.auth import ANONYMOUS, GATEWAY, Identity
 from subgraphs.orgs.service import MOST_ORGANIZATIONS, MOST_SLUGS
 from tests.subgraphs.orgs.conftest import CREATE, Orgs, new_id
-from tests.support.asking import noting_statements
+from tests.support.asking import noting_statements, spelt
 
 UPDATE = """
 mutation($input: UpdateOrganizationInput!) {
@@ -146,8 +147,8 @@ async def test_an_identity_that_claims_a_membership_cannot_change_what_is_not_it
 
 async def test_the_id_is_understood_in_any_spelling(orgs: Orgs) -> None:
     ours, people = await orgs.organization(ada="OWNER")
-    for spelt in (ours.upper(), ours.replace("-", "")):
-        found = await orgs.data(BY_ID, {"id": spelt}, by=people["ada"])
+    for spelling in (ours.upper(), ours.replace("-", "")):
+        found = await orgs.data(BY_ID, {"id": spelling}, by=people["ada"])
         assert found["organization"]["id"] == ours
 
 
@@ -223,6 +224,33 @@ async def test_references_show_what_the_caller_may_see(orgs: Orgs) -> None:
     )
     seen = {"id": ours, "viewerRole": "OWNER"}
     assert found == [seen, seen, None, None, None, seen]
+
+
+async def test_ten_thousand_guesses_find_nothing_of_another_tenant(orgs: Orgs) -> None:
+    theirs, them = await orgs.organization(bob="OWNER")
+    _, people = await orgs.organization(ada="OWNER")
+    bob, membership = them["bob"].user_id, await orgs.membership_id(theirs, them["bob"].user_id)
+    [row] = await orgs.sql("select slug from organizations where id = :id", id=theirs)
+    chance = random.Random(7)  # noqa: S311 - the same at each run
+
+    def guess() -> dict[str, object]:
+        near = chance.choice([theirs, membership, str(bob), new_id(), row.slug])
+        if chance.random() < 0.5:
+            near = spelt(near, chance)
+        pair = {"organization": {"id": chance.choice([theirs, near])}, "user": {"id": bob}}
+        return chance.choice(
+            [
+                {"__typename": "Organization", "id": near},
+                {"__typename": "Organization", "slug": near},
+                {"__typename": "Membership", "id": near},
+                {"__typename": "Membership", **pair},
+            ]
+        )
+
+    selection = "... on Organization { name } ... on Membership { role }"
+    for _ in range(20):
+        guesses = [guess() for _ in range(500)]
+        assert await orgs.entities(guesses, selection, by=people["ada"]) == [None] * 500
 
 
 async def test_one_or_fifty_organizations_cost_the_same_statements(orgs: Orgs) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import random
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -27,7 +28,7 @@ from tests.subgraphs.storage.conftest import (
     new_id,
     person,
 )
-from tests.support.asking import noting_statements
+from tests.support.asking import noting_statements, spelt
 
 CONTENT = b"hello, world"
 FILE = """... on File {
@@ -87,6 +88,24 @@ async def test_references_to_files_one_may_not_see_are_null(storage: Storage) ->
     assert found == [None] * 4
     found = await storage.entities(representations, "... on File { name }", by=bob)
     assert [bool(each) for each in found] == [True, True, False, False]
+
+
+async def test_ten_thousand_guesses_find_nothing_of_another_tenant(storage: Storage) -> None:
+    theirs = new_id()
+    ids = await fill(storage, theirs, "organization", 5) + await fill(storage, new_id(), "user", 5)
+    chance = random.Random(7)  # noqa: S311 - the same at each run
+    kinds = ("File", "File", "Organization")
+    ada = member(new_id(), "OWNER")
+    for _ in range(20):
+        guesses = [
+            {
+                "__typename": chance.choice(kinds),
+                "id": spelt(chance.choice([*ids, theirs, new_id()]), chance),
+            }
+            for _ in range(500)
+        ]
+        selection = "... on File { name downloadUrl } ... on Organization { id }"
+        assert await storage.entities(guesses, selection, by=ada) == [None] * 500
 
 
 async def test_one_or_fifty_entities_cost_the_same_statements(storage: Storage) -> None:
