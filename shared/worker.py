@@ -194,5 +194,7 @@ async def _run_until(queue: PgQueuer, stop: asyncio.Event, drain_seconds: float)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+    # A client that is just giving a connection back can swallow one cancellation.
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.5)
