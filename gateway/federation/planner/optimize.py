@@ -16,95 +16,143 @@ __all__ = ["optimize"]
 
 def optimize(works: Sequence[Work]) -> list[Work]:
     """The same fetches with as few as possible, each after those it waits for."""
-    levels = _levels(works)
-    merged = _merge_levels(works, levels)
-    merged = _sink(merged)
-    merged = _batch(merged)
-    levels = _levels(merged)
-    return sorted(merged, key=lambda work: levels[work])
+    optimizer = _Optimizer(works)
+    optimizer.merge_levels()
+    optimizer.sink()
+    optimizer.batch()
+    return optimizer.in_order()
 
 
 def _levels(works: Iterable[Work]) -> dict[Work, int]:
     levels: dict[Work, int] = {}
-
-    def level(work: Work) -> int:
-        if work not in levels:
-            levels[work] = 1 + max((level(before) for before in work.after), default=-1)
-        return levels[work]
-
     for work in works:
-        level(work)
+        # A fetch is made after those it waits for.
+        levels[work] = 1 + max((levels[before] for before in work.after), default=-1)
     return levels
 
 
-def _merge_levels(works: Sequence[Work], levels: dict[Work, int]) -> list[Work]:
-    """Merge the fetches of one level that ask one subgraph at one position."""
-    kept: list[Work] = []
-    for work in works:
-        into = next(
-            (k for k in kept if levels[k] == levels[work] and _can_merge(k, work)),
-            None,
-        )
-        if into is None:
-            kept.append(work)
+class _Optimizer:
+    """The fetches that are left, with their levels and who waits for whom."""
+
+    def __init__(self, works: Sequence[Work]) -> None:
+        self._levels = _levels(works)
+        self._works = dict.fromkeys(works)
+        self._waiting: dict[Work, dict[Work, None]] = {work: {} for work in works}
+        self._deepest = max(self._levels.values(), default=0)
+        for work in works:
+            for before in work.after:
+                self._waiting[before][work] = None
+
+    def merge_levels(self) -> None:
+        """Merge the fetches of one level that ask one subgraph at one position."""
+        slots: dict[object, list[Work]] = {}
+        for work in list(self._works):
+            if work.calls:
+                slot = slots.setdefault(self._slot(work, self._levels[work]), [])
+                if not self._merge_into_one_of(slot, work):
+                    slot.append(work)
+
+    def sink(self) -> None:
+        """Let a fetch wait for a later one of its subgraph, when nobody misses it sooner.
+
+        The response is complete no later, and there is a request less.
+        """
+        slots: dict[object, list[Work]] = {}
+        levels: dict[str, dict[int, Work]] = {}
+        for work in sorted(self._works, key=lambda work: -self._levels[work]):
+            if not work.calls:
+                continue
+            level = self._levels[work]
+            soonest = min((self._levels[w] for w in self._waiting[work]), default=None)
+            later = [
+                lower
+                for lower in sorted(levels.get(work.graph, ()))
+                if level < lower and (soonest is None or lower < soonest)
+            ]
+            if any(
+                self._merge_into_one_of(slots.get(self._slot(work, lower), ()), work)
+                for lower in later
+            ):
+                continue
+            if later:
+                level = self._levels[work] = later[0]
+                for before in levels[work.graph][level].after:
+                    self._wait(work, before)
+            slots.setdefault(self._slot(work, level), []).append(work)
+            levels.setdefault(work.graph, {}).setdefault(level, work)
+
+    def batch(self) -> None:
+        """One request for all entity calls of one level to one subgraph."""
+        kept: dict[object, Work] = {}
+        shapes: dict[Work, dict[str, list[Call]]] = {}
+        for work in list(self._works):
+            if not work.calls:
+                continue
+            into = kept.setdefault((self._levels[work], work.graph), work)
+            if into is not work:
+                _add_calls(into, work.calls, shapes)
+                self._replace(into, work)
+
+    def in_order(self) -> list[Work]:
+        """The fetches, each after those it waits for."""
+        return sorted(self._works, key=lambda work: self._levels[work])
+
+    @staticmethod
+    def _slot(work: Work, level: int) -> object:
+        return (level, work.graph, _without_gate(work.calls[0].paths[0]))
+
+    def _merge_into_one_of(self, others: Iterable[Work], work: Work) -> bool:
+        for into in others:
+            if _agree(into.calls[0], work.calls[0]):
+                _merge(into.calls[0], work.calls[0])
+                self._replace(into, work)
+                return True
+        return False
+
+    def _wait(self, work: Work, before: Work) -> None:
+        if before not in work.after:
+            work.after.append(before)
+            self._waiting[before][work] = None
+
+    def _replace(self, into: Work, work: Work) -> None:
+        """Take a fetch out: another does its part."""
+        del self._works[work]
+        for before in work.after:
+            del self._waiting[before][work]
+            self._wait(into, before)
+        for after in self._waiting.pop(work):
+            after.after = [w for w in after.after if w is not work]
+            self._wait(after, into)
+
+
+def _add_calls(
+    work: Work, calls: Iterable[Call], shapes: dict[Work, dict[str, list[Call]]]
+) -> None:
+    """Add entity calls to a request; equal questions become one, at several positions."""
+    known = shapes.setdefault(work, {})
+    if not known:
+        known[_outline(work.calls[0])] = list(work.calls)
+    for call in calls:
+        alike = known.setdefault(_outline(call), [])
+        twin = next((other for other in alike if _is_same_question(other, call)), None)
+        if twin is None:
+            alike.append(call)
+            work.calls.append(call)
         else:
-            _merge(into, work, works)
-    return kept
+            twin.paths += [path for path in call.paths if path not in twin.paths]
 
 
-def _sink(works: list[Work]) -> list[Work]:
-    """Let a fetch wait for a later one of its subgraph, when nobody misses it sooner.
-
-    The response is complete no later, and there is a request less.
-    """
-    levels = _levels(works)
-    for work in sorted(works, key=lambda work: -levels[work]):
-        soonest = min((levels[w] for w in works if work in w.after), default=len(works))
-        later = [
-            other
-            for other in works
-            if other.graph == work.graph
-            and other.calls
-            and work.calls
-            and levels[work] < levels[other] < soonest
-        ]
-        if not later:
-            continue
-        into = next((other for other in later if _can_merge(other, work)), None)
-        if into is not None:
-            _merge(into, work, works)
-            works = [w for w in works if w is not work]
-        else:
-            nearest = min(later, key=lambda other: levels[other])
-            work.after += [before for before in nearest.after if before not in work.after]
-            levels[work] = levels[nearest]
-    return works
+def _outline(call: Call) -> str:
+    """Equal for calls that may be the same question."""
+    return " ".join(f"{type_}:{','.join(s.fields)}" for type_, s in call.output.on.items())
 
 
-def _batch(works: list[Work]) -> list[Work]:
-    """One request for all entity calls of one level to one subgraph."""
-    levels = _levels(works)
-    kept: dict[object, Work] = {}
-    for work in works:
-        identity: object = (levels[work], work.graph) if work.calls else work
-        into = kept.setdefault(identity, work)
-        if into is not work:
-            for call in work.calls:
-                _add_call(into, call)
-            _replace(into, work, works)
-    return list(kept.values())
-
-
-def _add_call(work: Work, call: Call) -> None:
-    for known in work.calls:
-        if (
-            known.inputs == call.inputs
-            and known.renames == call.renames
-            and _same(known.output, call.output)
-        ):
-            known.paths += [path for path in call.paths if path not in known.paths]
-            return
-    work.calls.append(call)
+def _is_same_question(one: Call, other: Call) -> bool:
+    return (
+        one.inputs == other.inputs
+        and one.renames == other.renames
+        and _same(one.output, other.output)
+    )
 
 
 def _same(one: SelectionSet, other: SelectionSet) -> bool:
@@ -123,16 +171,7 @@ def _same(one: SelectionSet, other: SelectionSet) -> bool:
     return all(_same(selections, other.on[type_]) for type_, selections in one.on.items())
 
 
-def _can_merge(into: Work, work: Work) -> bool:
-    if into.graph != work.graph or into.kind != work.kind:
-        return False
-    if into.root is not None or work.root is not None:
-        return False
-    one, other = into.calls[0], work.calls[0]
-    return _slot(one.paths[0]) == _slot(other.paths[0]) and _agree(one, other)
-
-
-def _slot(path: Position) -> Position:
+def _without_gate(path: Position) -> Position:
     return path[:-1] if path and isinstance(path[-1], Gate) else path
 
 
@@ -177,15 +216,13 @@ def _compatible(one: Iterable[RequireSelection], other: Iterable[RequireSelectio
     )
 
 
-def _merge(into: Work, work: Work, works: Iterable[Work]) -> None:
-    one, other = into.calls[0], work.calls[0]
+def _merge(one: Call, other: Call) -> None:
     for type_, inputs in other.inputs.items():
         one.inputs[type_] = merge_inputs(one.inputs.get(type_, ()), inputs)
     one.renames |= other.renames
     one.scope |= other.scope
     one.paths = [_joined(one.paths[0], other.paths[0], one.scope)]
     _merge_selections(one.output, other.output)
-    _replace(into, work, works)
 
 
 def _joined(one: Position, other: Position, scope: frozenset[str]) -> Position:
@@ -194,9 +231,9 @@ def _joined(one: Position, other: Position, scope: frozenset[str]) -> Position:
         return one
     last, also = one[-1:], other[-1:]
     if not (last and also and isinstance(last[0], Gate) and isinstance(also[0], Gate)):
-        return _slot(one)
+        return _without_gate(one)
     types = last[0].types | also[0].types
-    return _slot(one) if types >= scope else (*_slot(one), Gate(types))
+    return _without_gate(one) if types >= scope else (*_without_gate(one), Gate(types))
 
 
 def _merge_selections(into: SelectionSet, other: SelectionSet) -> None:
@@ -208,12 +245,3 @@ def _merge_selections(into: SelectionSet, other: SelectionSet) -> None:
             _merge_selections(known.below, selected.below)
     for type_, selections in other.on.items():
         _merge_selections(into.condition(type_), selections)
-
-
-def _replace(into: Work, work: Work, works: Iterable[Work]) -> None:
-    into.after += [before for before in work.after if before not in into.after]
-    for other in works:
-        if work in other.after:
-            other.after = [w for w in other.after if w is not work]
-            if into not in other.after:
-                other.after.append(into)
