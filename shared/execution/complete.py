@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from asyncio import Future, gather
 from collections.abc import Awaitable, Iterable, Sequence
+from itertools import accumulate
 from typing import Any, cast
 
 from graphql import (
@@ -178,7 +179,7 @@ def _put(
                 row[key] = value
                 alive.append(k)
             continue
-        if type(row) is dict or row.error is None:
+        if type(row) is dict or value.is_before(row):
             rows[k] = value
         if others and value.error is not None:
             run.kill(at, number)
@@ -381,7 +382,14 @@ def _lists(run: Run, values: Column, picks: Sequence[int], place: Place) -> Late
     assert place.output is not None
     assert place.output.item is not None
     items = [item for items in lists for item in items]
-    later = _settle(run, items, ItemPlace(place, kept, lists, place.output.item))
+    at = ItemPlace(place, kept, lists, place.output.item)
+    later = _settle(run, items, at)
+    if later is not None and _have_all_failed(lists, items):
+        run.track([later])
+        for k, item in enumerate(items):
+            if type(item) is Failed:
+                run.kill(at, k)
+        later = None
     if later is None:
         _regroup(run, values, kept, lists, items, place)
         return None
@@ -441,11 +449,23 @@ def _regroup(
         values[k] = part if failed is None else run.pass_on(failed, place, k)
 
 
+def _have_all_failed(lists: list[list[Any]], items: Column) -> bool:
+    """Whether an item of each list has failed already: nothing more is to be awaited."""
+    if Failed not in set(map(type, items)):
+        return False
+    ends = accumulate(map(len, lists))
+    return all(
+        Failed in set(map(type, items[end - len(each) : end]))
+        for each, end in zip(lists, ends, strict=True)
+    )
+
+
 def _first_failure(part: Column) -> Failed | None:
-    failures = [value for value in part if type(value) is Failed]
-    if not failures:
-        return None
-    return next((failed for failed in failures if failed.error is not None), failures[0])
+    first: Failed | None = None
+    for value in part:
+        if type(value) is Failed and (first is None or value.is_before(first)):
+            first = value
+    return first
 
 
 # --- objects ------------------------------------------------------------------------------

@@ -38,11 +38,18 @@ class Failed:
     already: the error that killed it travels too.
     """
 
-    __slots__ = ("error", "order")
+    __slots__ = ("error", "order", "turn")
 
-    def __init__(self, error: GraphQLError | None, order: Order = ()) -> None:
+    def __init__(self, error: GraphQLError | None, order: Order = (), turn: int = 0) -> None:
         self.error = error
         self.order = order
+        self.turn = turn
+
+    def is_before(self, other: Failed) -> bool:
+        """Whether this one, of two that are to fail the same position, does."""
+        if self.error is None or other.error is None:
+            return other.error is None
+        return (self.turn, self.order) < (other.turn, other.order)
 
 
 class _Noted(NamedTuple):
@@ -172,7 +179,7 @@ class Run:
         path = place.path(k)
         assert path is not None
         located = located_error(error, place.field.nodes, path.as_list())
-        return self.pass_on(Failed(located, place.order(k)), place, k)
+        return self.pass_on(Failed(located, place.order(k), self.turn), place, k)
 
     def pass_on(self, failed: Failed, place: Place, k: int) -> Failed | None:
         """What a failure below becomes at a position: null with a note, or still a failure."""
@@ -187,7 +194,7 @@ class Run:
         if failed.error is None or (self._dead and self._is_below_dead(place, k)):
             return
         nulled = place.order(k)
-        self._noted.append(_Noted(failed.error, failed.order, nulled, self.turn))
+        self._noted.append(_Noted(failed.error, failed.order, nulled, failed.turn))
 
     def _is_below_dead(self, place: Place, k: int) -> bool:
         above = place.up(k)

@@ -143,7 +143,7 @@ def _value(world: World, type_: Any, key: str, depth: int) -> Any:
         return _fault(chance, key)
     if is_non_null_type(type_):
         return _good(world, type_.of_type, key, depth, chance)
-    if depth > 5 or chance.randrange(5) == 0:
+    if depth > 3 or chance.randrange(5) == 0:
         return None
     return _good(world, type_, key, depth, chance)
 
@@ -157,7 +157,7 @@ def _fault(chance: random.Random, key: str) -> Any:
 
 def _good(world: World, type_: Any, key: str, depth: int, chance: random.Random) -> Any:
     if is_list_type(type_):
-        size = 0 if depth > 4 else chance.randrange(4)
+        size = 0 if depth > 3 else chance.randrange(4 - depth % 2)
         items = [_value(world, type_.of_type, f"{key}{index}", depth) for index in range(size)]
         return tuple(items) if chance.randrange(4) == 0 else items
     if is_enum_type(type_):
@@ -171,7 +171,7 @@ def _good(world: World, type_: Any, key: str, depth: int, chance: random.Random)
 
 
 def _shallow(world: World, type_name: str, key: str, depth: int) -> Any:
-    return _object(world, type_name, key, depth) if depth < 6 else None
+    return _object(world, type_name, key, depth) if depth < 5 else None
 
 
 def _leaf(name: str, chance: random.Random) -> Any:
@@ -310,7 +310,9 @@ class _Operation:
             return f"{alias}{name}{arguments} {self.condition()}"
         if depth >= 4:
             return ""
-        return f"{alias}{name}{arguments} {self.condition()} {self.selection(inner.name, depth + 1)}"
+        return (
+            f"{alias}{name}{arguments} {self.condition()} {self.selection(inner.name, depth + 1)}"
+        )
 
     def arguments(self, name: str, definition: Any) -> str:
         if not definition.args or self.chance.randrange(2):
@@ -322,4 +324,6 @@ class _Operation:
         }[name]
 
     def condition(self) -> str:
-        return self.chance.choice([""] * 8 + ["@skip(if: $no)", "@include(if: $yes)", "@skip(if: $yes)"])
+        return self.chance.choice(
+            [""] * 8 + ["@skip(if: $no)", "@include(if: $yes)", "@skip(if: $yes)"]
+        )
