@@ -231,7 +231,10 @@ def template_database(started_servers: Servers) -> str:
 @pytest.fixture
 def settings(started_servers: Servers, database_url: str, redis_url: str) -> Settings:
     """Settings of a process whose database and Valkey only this test uses."""
-    return nexus.make_settings(started_servers, database_url, redis_url, "-")
+    made = nexus.make_settings(started_servers, database_url, redis_url, "-")
+    # Many calls at once wait for their turn, however slow the machine is.
+    patient = made.database.model_copy(update={"pool_timeout_seconds": 60})
+    return made.model_copy(update={"database": patient})
 
 
 @asynccontextmanager
