@@ -40,19 +40,17 @@ def plan_to_json(plan: QueryPlan) -> Json:
     if plan.key_aliases:
         written["keyAliases"] = dict(plan.key_aliases)
     if fetches and fetches[0].kind == "subscription":
-        node: Json | None = {"kind": "Subscription", "primary": _fetch_out(fetches[0])}
-        rest = _tree_out(fetches[1:])
-        if node and rest:
-            node["rest"] = rest
-    else:
-        node = _tree_out(fetches)
-    return {**written, "node": node} if node else written
+        written["node"] = {"kind": "Subscription", "primary": _fetch_out(fetches[0])}
+        if len(fetches) > 1:
+            written["node"]["rest"] = _tree_out(fetches[1:])
+    elif fetches:
+        written["node"] = _tree_out(fetches)
+    return written
 
 
-def _tree_out(fetches: Sequence[Fetch]) -> Json | None:
+def _tree_out(fetches: Sequence[Fetch]) -> Json:
     levels = [[_fetch_out(fetch) for fetch in level] for level in waves(fetches)]
-    nodes = [_group_out("Parallel", level) for level in levels]
-    return _group_out("Sequence", nodes) if nodes else None
+    return _group_out("Sequence", [_group_out("Parallel", level) for level in levels])
 
 
 def _group_out(kind: str, nodes: list[Json]) -> Json:

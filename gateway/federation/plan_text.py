@@ -70,12 +70,15 @@ def _fetch(fetch: Fetch) -> list[str]:
 
 def _question(entities: Entities, selection_set: SelectionSetNode) -> list[str]:
     asked = _block("", _requires(entities.requires))
-    for node in selection_set.selections:
-        if isinstance(node, FieldNode) and node.selection_set:
-            key = node.alias.value if node.alias else node.name.value
-            if key == entities.alias:
-                return [*asked[:-1], "} =>", *_print(node.selection_set)]
-    raise ValueError(f"the document of the fetch has no {entities.alias}")
+    answered = {
+        node.alias.value if node.alias else node.name.value: node.selection_set
+        for node in selection_set.selections
+        if isinstance(node, FieldNode)
+    }
+    below = answered.get(entities.alias)
+    if below is None:
+        raise ValueError(f"the document of the fetch has no {entities.alias}")
+    return [*asked[:-1], "} =>", *_print(below)]
 
 
 def _requires(selections: Sequence[RequireSelection]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import cache
 from typing import Any
@@ -18,12 +19,39 @@ from tests.federation.world import WORLD
 
 __all__ = ["Scripted", "answer", "executable", "operation_of", "run", "supergraph"]
 
+SMALL = """
+schema
+  @link(url: "https://specs.apollo.dev/link/v1.0")
+  @link(url: "https://specs.apollo.dev/join/v0.3", for: EXECUTION)
+{ query: Query subscription: Subscription }
+directive @link(url: String, as: String, for: link__Purpose, import: [link__Import])
+  repeatable on SCHEMA
+directive @join__graph(name: String!, url: String!) on ENUM_VALUE
+directive @join__type(graph: join__Graph!, key: join__FieldSet) repeatable on OBJECT
+directive @join__field(graph: join__Graph) repeatable on FIELD_DEFINITION
+scalar link__Import
+scalar join__FieldSet
+enum link__Purpose { SECURITY EXECUTION }
+enum join__Graph { A @join__graph(name: "a", url: "") B @join__graph(name: "b", url: "") }
+type Query @join__type(graph: A) { one: Book }
+type Subscription @join__type(graph: A) { changed: Book }
+type Book @join__type(graph: A, key: "id") @join__type(graph: B, key: "id") {
+  id: ID!
+  title: String @join__field(graph: B)
+  tags: [String!] @join__field(graph: A)
+  scores: [Int] @join__field(graph: A)
+}
+"""
+"""A supergraph with what the world lacks: a subscription, and lists of leaves."""
+
 Answer = SubgraphResponse | Exception | Callable[[SubgraphRequest], SubgraphResponse]
 
 
 @cache
 def supergraph(area: str = "world") -> Supergraph:
-    """The supergraph of the world, or of a conformance area."""
+    """The supergraph of the world, a small one, or that of a conformance area."""
+    if area == "small":
+        return Supergraph.from_sdl(SMALL)
     if area == "world":
         return Supergraph.from_sdl(WORLD.supergraph_file.read_text())
     found = next(one for one in areas() if one.name == area)
@@ -41,17 +69,26 @@ class Scripted:
         self.answers = answers
         self.requests: list[SubgraphRequest] = []
         self.order: list[str] = []
+        self._happened: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.gates: dict[int, asyncio.Event] = {}
         self.closed = False
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         number = request.fetch.id
         self.requests.append(request)
-        self.order.append(f"start {number}")
+        self._note(f"start {number}")
         if number in self.gates:
             await self.gates[number].wait()
-        self.order.append(f"end {number}")
+        self._note(f"end {number}")
         return self._answer(self.answers[number], request)
+
+    async def reached(self, event: str) -> None:
+        """Return when this has happened."""
+        await self._happened[event].wait()
+
+    def _note(self, event: str) -> None:
+        self.order.append(event)
+        self._happened[event].set()
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
         self.requests.append(request)

@@ -97,7 +97,38 @@ STREAM = QueryPlan(
 )
 
 
-def test_a_plan_is_printed_as_apollo_does():
+ALIASED = QueryPlan(
+    (
+        Fetch(
+            0,
+            "stock",
+            "query",
+            "query($r:[_Any!]!){_e0:_entities(representations:$r){...on Disc{crates}}}",
+            entities=(entities(alias="_e0", variable="r"),),
+        ),
+        Fetch(
+            1,
+            "stock",
+            "query",
+            "query($a:[_Any!]!,$b:[_Any!]!){_e0:_entities(representations:$a){...on Disc{crates}}"
+            " _e1:_entities(representations:$b){...on Disc{weight}}}",
+            entities=(entities(alias="_e0", variable="a"), entities(alias="_e1", variable="b")),
+        ),
+    ),
+    {},
+)
+PLANS = [
+    CHAIN,
+    BATCH,
+    STREAM,
+    ALIASED,
+    QueryPlan(STREAM.fetches[:1], {}),
+    QueryPlan((ROOT,), {}),
+    QueryPlan((), {}),
+]
+
+
+def test_a_plan_is_printed_as_apollo_does() -> None:
     assert print_plan(CHAIN) == snapshot("""\
 QueryPlan {
   Sequence {
@@ -172,7 +203,7 @@ QueryPlan {
 """)
 
 
-def test_a_batch_is_printed_with_its_calls():
+def test_a_batch_is_printed_with_its_calls() -> None:
     assert print_plan(BATCH) == snapshot("""\
 QueryPlan {
   Sequence {
@@ -206,7 +237,7 @@ QueryPlan {
 """)
 
 
-def test_a_subscription_is_printed_with_its_stream_first():
+def test_a_subscription_is_printed_with_its_stream_first() -> None:
     assert print_plan(STREAM) == snapshot("""\
 QueryPlan {
   Subscription {
@@ -258,18 +289,18 @@ QueryPlan {
 """)
 
 
-def test_a_plan_of_nothing_is_printed_so():
+def test_a_plan_of_nothing_is_printed_so() -> None:
     assert print_plan(QueryPlan((), {})) == "QueryPlan {}"
 
 
-def test_a_call_that_the_document_lacks_is_refused():
+def test_a_call_that_the_document_lacks_is_refused() -> None:
     broken = hop(1, "labels", "weight", calls=(entities(alias="_e7"),))
     with pytest.raises(ValueError, match="_e7"):
         print_plan(QueryPlan((broken,), {}))
 
 
-@pytest.mark.parametrize("plan", [CHAIN, BATCH, STREAM, QueryPlan((ROOT,), {}), QueryPlan((), {})])
-def test_a_plan_written_as_json_reads_back_the_same(plan: QueryPlan):
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_plan_written_as_json_reads_back_the_same(plan: QueryPlan) -> None:
     written = json.loads(json.dumps(plan_to_json(plan)))
     again = plan_from_json(written)
     assert print_plan(again) == print_plan(plan)
@@ -281,7 +312,7 @@ def dump(fetch: Fetch) -> tuple[Any, ...]:
     return tuple(getattr(fetch, name) for name in Fetch.__slots__)
 
 
-def test_the_json_has_apollos_form():
+def test_the_json_has_apollos_form() -> None:
     assert plan_to_json(CHAIN)["node"]["nodes"][2] == snapshot(
         {
             "kind": "Flatten",
@@ -291,7 +322,10 @@ def test_the_json_has_apollos_form():
                 "id": "3",
                 "serviceName": "stock",
                 "operationKind": "query",
-                "operation": "query($representations:[_Any!]!){_entities(representations:$representations){...on Disc{crates}}}",
+                "operation": (
+                    "query($representations:[_Any!]!)"
+                    "{_entities(representations:$representations){...on Disc{crates}}}"
+                ),
                 "variableUsages": [],
                 "dependsOn": ["0", "1"],
                 "requires": [
@@ -343,7 +377,7 @@ def fetch(service: str, **more: Any) -> dict[str, Any]:
     return {"kind": "Fetch", "serviceName": service, "operation": "{a}", **more}
 
 
-def test_apollos_tree_becomes_dependencies():
+def test_apollos_tree_becomes_dependencies() -> None:
     node = {
         "kind": "Sequence",
         "nodes": [
@@ -369,7 +403,7 @@ def test_apollos_tree_becomes_dependencies():
     assert plan.fetches[0].variables == (("n", "n"),)
 
 
-def test_conditions_are_decided_when_a_plan_is_read():
+def test_conditions_are_decided_when_a_plan_is_read() -> None:
     node = {
         "kind": "Condition",
         "condition": "yes",
@@ -382,7 +416,7 @@ def test_conditions_are_decided_when_a_plan_is_read():
         assert [one.subgraph for one in plan.fetches] == expected
 
 
-def test_hives_form_is_read_too():
+def test_hives_form_is_read_too() -> None:
     requires = [
         {
             "kind": "InlineFragment",
@@ -447,19 +481,19 @@ def test_hives_form_is_read_too():
     )
 
 
-def test_a_stream_with_nothing_after_it_is_read():
+def test_a_stream_with_nothing_after_it_is_read() -> None:
     node = {"kind": "Subscription", "primary": fetch("a", operationKind="subscription")}
     assert len(plan_from_json({"node": node}).fetches) == 1
 
 
-def test_a_rewrite_of_one_unwrapped_field_is_left_alone():
+def test_a_rewrite_of_one_unwrapped_field_is_left_alone() -> None:
     written = plan_to_json(QueryPlan((ROOT,), {}))
     written["node"]["outputRewrites"] = [{"path": "odd"}]
     with pytest.raises(KeyError):
         plan_from_json(written)
 
 
-def test_gates_are_read_wherever_apollo_writes_them():
+def test_gates_are_read_wherever_apollo_writes_them() -> None:
     node = {
         "kind": "Flatten",
         "path": ["|[A]", "a", "@|[B,C]"],
@@ -473,7 +507,7 @@ def test_gates_are_read_wherever_apollo_writes_them():
     assert again["node"]["path"] == ["|[A]", "a", "@|[B,C]"]
 
 
-def test_two_gates_in_a_row_are_written_apart():
+def test_two_gates_in_a_row_are_written_apart() -> None:
     gates = (Gate(frozenset({"A"})), Gate(frozenset({"B"})))
     plan = QueryPlan((hop(0, "a", "x", calls=(entities(paths=(("a", *gates),)),)),), {})
     assert plan_to_json(plan)["node"]["path"] == ["a|[A]", "|[B]"]
@@ -492,6 +526,6 @@ def test_two_gates_in_a_row_are_written_apart():
         },
     ],
 )
-def test_what_cannot_be_run_is_refused(node: dict[str, Any]):
-    with pytest.raises(ValueError, match="cannot run|unknown step"):
+def test_what_cannot_be_run_is_refused(node: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"cannot run|unknown step"):
         plan_from_json({"kind": "QueryPlan", "node": node})

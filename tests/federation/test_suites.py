@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,8 +26,7 @@ CASES = [
 @cache
 def supergraph_of(area_name: str, path: str) -> Supergraph:
     """The supergraph of an area; read once."""
-    with open(path) as file:
-        return Supergraph.from_sdl(file.read())
+    return Supergraph.from_sdl(Path(path).read_text())
 
 
 async def answer(area: Area, case: Case, transport: InMemory) -> Response:

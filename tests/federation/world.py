@@ -156,7 +156,11 @@ SOURCES: Mapping[tuple[str, str], Any] = {
 }
 # Fields whose value must not fail, since entities are found by them.
 SURE = {"id", "isbn", "email", "country", "code", "size", "version"}
-INTERFACES = {"Item": ("Book", "Film"), "Node": ("Book", "Film"), "Product": ("Book", "Film")}
+INTERFACES: dict[str, tuple[str, ...]] = {
+    "Item": ("Book", "Film"),
+    "Node": ("Book", "Film"),
+    "Product": ("Book", "Film"),
+}
 INTERFACES |= {"Member": ("Person", "Bot"), "Result": ("Book", "User", "Review")}
 
 
@@ -261,7 +265,7 @@ def sure(
 def monolith(schema: GraphQLSchema, document: str, variables: Mapping[str, Any]) -> ExecutionResult:
     """The one true answer, by the API schema."""
 
-    def resolve(one: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+    def resolve(one: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         one = one or {"__typename": "Query", "id": ""}
         key = owner(one["__typename"], info.field_name), info.field_name
         if key in SOURCES:
@@ -280,7 +284,7 @@ class WorldGraph(Subgraph):
 
     @property
     def field_resolver(self) -> Any:
-        def resolve(one: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+        def resolve(one: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
             one = one or {"__typename": "Query", "id": ""}
             key = owner(one["__typename"], info.field_name), info.field_name
             if key in SOURCES:

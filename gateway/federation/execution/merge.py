@@ -118,7 +118,8 @@ def _add_shape(
                 _add_shape(node.selection_set, below, fragments)
         elif isinstance(node, InlineFragmentNode):
             _add_shape(node.selection_set, shape, fragments)
-        elif isinstance(node, FragmentSpreadNode):
+        else:
+            assert isinstance(node, FragmentSpreadNode)
             # Only foreign planners fold repeated selections into fragments.
             _add_shape(fragments[node.name.value], shape, fragments)
 

@@ -10,8 +10,6 @@ from graphql import (
     ExecutionResult,
     FieldNode,
     GraphQLSchema,
-    InlineFragmentNode,
-    NamedTypeNode,
     NameNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -76,19 +74,15 @@ def _selection_set(selections: Sequence[Selection]) -> SelectionSetNode:
     return SelectionSetNode(selections=tuple(map(_node, selections)))
 
 
-def _node(selection: Selection) -> FieldNode | InlineFragmentNode:
-    below = _selection_set(selection.selections) if selection.selections else None
-    if isinstance(selection, Field):
-        return FieldNode(
-            alias=NameNode(value=selection.key) if selection.key != selection.name else None,
-            name=NameNode(value=selection.name),
-            arguments=tuple(
-                ArgumentNode(name=NameNode(value=name), value=value)
-                for name, value in selection.arguments
-            ),
-            selection_set=below,
-        )
-    return InlineFragmentNode(
-        type_condition=NamedTypeNode(name=NameNode(value=selection.on)),
-        selection_set=below or SelectionSetNode(selections=()),
+def _node(selection: Selection) -> FieldNode:
+    # Introspection has object types only, and fragments on those are always spliced in.
+    assert isinstance(selection, Field)
+    return FieldNode(
+        alias=NameNode(value=selection.key) if selection.key != selection.name else None,
+        name=NameNode(value=selection.name),
+        arguments=tuple(
+            ArgumentNode(name=NameNode(value=name), value=value)
+            for name, value in selection.arguments
+        ),
+        selection_set=_selection_set(selection.selections) if selection.selections else None,
     )

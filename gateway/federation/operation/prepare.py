@@ -120,7 +120,8 @@ def prepare(
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             operations.append(definition)
-        elif isinstance(definition, FragmentDefinitionNode):
+        else:
+            assert isinstance(definition, FragmentDefinitionNode)
             fragments[definition.name.value] = definition
     node = _pick(operations, operation_name)
     return PreparedOperation(schema, node, fragments, _condition_variables(node, fragments))

@@ -67,7 +67,7 @@ async def asked(
     return sent
 
 
-async def test_equal_entities_are_asked_about_once():
+async def test_equal_entities_are_asked_about_once() -> None:
     books = [{"__typename": "Book", "id": one} for one in ("1", "2", "1")]
     assert await asked({"books": books}) == [
         {"__typename": "Book", "id": "1"},
@@ -75,7 +75,7 @@ async def test_equal_entities_are_asked_about_once():
     ]
 
 
-async def test_every_place_of_an_entity_gets_its_answer():
+async def test_every_place_of_an_entity_gets_its_answer() -> None:
     response, _ = await run(
         "{ books { id inStock } other: books { id inStock } }",
         {
@@ -97,16 +97,18 @@ async def test_every_place_of_an_entity_gets_its_answer():
 
 
 @pytest.mark.parametrize("book", [{"__typename": "Book"}, {"__typename": "Book", "id": None}, None])
-async def test_without_its_key_nothing_is_asked_about_an_entity(book: dict[str, Any] | None):
+async def test_without_its_key_nothing_is_asked_about_an_entity(
+    book: dict[str, Any] | None,
+) -> None:
     assert await asked({"books": [book]}) == []
 
 
 @pytest.mark.parametrize("found", [{}, {"books": None}, {"books": []}, {"books": "nonsense"}])
-async def test_without_entities_no_fetch_is_sent(found: dict[str, Any]):
+async def test_without_entities_no_fetch_is_sent(found: dict[str, Any]) -> None:
     assert await asked(found) == []
 
 
-async def test_a_required_null_is_sent_and_what_is_missing_is_not():
+async def test_a_required_null_is_sent_and_what_is_missing_is_not() -> None:
     price = RequireField("price", "price")
     books = [
         {"__typename": "Book", "id": "1", "price": None},
@@ -120,7 +122,7 @@ async def test_a_required_null_is_sent_and_what_is_missing_is_not():
     ]
 
 
-async def test_a_key_of_nullable_parts_needs_one_that_is_there():
+async def test_a_key_of_nullable_parts_needs_one_that_is_there() -> None:
     parts = (RequireField("code", "code"), RequireField("isbn", "isbn"))
     books = [
         {"__typename": "Book", "code": None, "isbn": None},
@@ -132,11 +134,11 @@ async def test_a_key_of_nullable_parts_needs_one_that_is_there():
     ]
 
 
-async def test_a_typename_alone_can_be_a_representation():
+async def test_a_typename_alone_can_be_a_representation() -> None:
     assert await asked({"books": [{"__typename": "Book"}]}, requires=()) == [{"__typename": "Book"}]
 
 
-async def test_an_aliased_field_is_sent_under_its_name():
+async def test_an_aliased_field_is_sent_under_its_name() -> None:
     price = RequireField("_k0", "price")
     books = [{"__typename": "Book", "id": "1", "_k0": 5, "price": "the client's"}]
     assert await asked({"books": books}, requires=(ID, price)) == [
@@ -144,17 +146,17 @@ async def test_an_aliased_field_is_sent_under_its_name():
     ]
 
 
-async def test_the_only_possible_type_need_not_be_said():
+async def test_the_only_possible_type_need_not_be_said() -> None:
     assert await asked({"books": [{"id": "1"}]}) == [{"__typename": "Book", "id": "1"}]
 
 
-async def test_behind_a_gate_the_type_must_be_said():
+async def test_behind_a_gate_the_type_must_be_said() -> None:
     path = ("books", AT, Gate(frozenset({"Book"})))
     books = [{"id": "1"}, {"__typename": "Film", "id": "2"}, {"__typename": "Book", "id": "3"}]
     assert await asked({"books": books}, path=path) == [{"__typename": "Book", "id": "3"}]
 
 
-async def test_a_typename_that_is_no_name_asks_nothing_behind_a_gate():
+async def test_a_typename_that_is_no_name_asks_nothing_behind_a_gate() -> None:
     path = ("books", AT, Gate(frozenset({"Item"})))
     books = [{"__typename": "Book", "id": "1"}, {"__typename": "Item", "id": "2"}]
     assert await asked({"books": books}, path=path, on="Item") == [
@@ -164,7 +166,7 @@ async def test_a_typename_that_is_no_name_asks_nothing_behind_a_gate():
     assert await asked({"books": [{"__typename": 5, "id": "1"}]}, on="Item") == []
 
 
-async def test_an_interface_object_is_asked_about_by_the_interfaces_name():
+async def test_an_interface_object_is_asked_about_by_the_interfaces_name() -> None:
     setter = ValueSetter((Gate(frozenset({"Item"})), "__typename"), "Item")
     books = [{"__typename": "Book", "id": "1"}, {"__typename": "Film", "id": "1"}]
     assert await asked({"books": books}, on="Item", setters=(setter,)) == [
@@ -172,13 +174,13 @@ async def test_an_interface_object_is_asked_about_by_the_interfaces_name():
     ]
 
 
-async def test_a_rewrite_behind_another_types_gate_leaves_the_name():
+async def test_a_rewrite_behind_another_types_gate_leaves_the_name() -> None:
     setter = ValueSetter((Gate(frozenset({"User"})), "__typename"), "Item")
     books = [{"__typename": "Book", "id": "1"}]
     assert await asked({"books": books}, setters=(setter,)) == [{"__typename": "Book", "id": "1"}]
 
 
-async def test_nested_rewrites_reach_into_the_copy_only():
+async def test_nested_rewrites_reach_into_the_copy_only() -> None:
     below = RequireField(
         "dimensions", "dimensions", (TYPENAME, RequireField("size", "size")), is_key=True
     )
@@ -198,7 +200,7 @@ def nested(*selections: RequireSelection, is_key: bool = False) -> RequireField:
     return RequireField("dimensions", "dimensions", selections, is_key=is_key)
 
 
-async def test_a_key_of_lists_is_copied_element_by_element():
+async def test_a_key_of_lists_is_copied_element_by_element() -> None:
     key = nested(RequireField("size", "size", is_key=True), is_key=True)
     books = [
         {"__typename": "Book", "id": "1", "dimensions": [{"size": 1, "unit": "x"}, {"size": 2}]},
@@ -211,7 +213,7 @@ async def test_a_key_of_lists_is_copied_element_by_element():
     ]
 
 
-async def test_what_is_missing_below_a_key_leaves_the_entity_out():
+async def test_what_is_missing_below_a_key_leaves_the_entity_out() -> None:
     key = nested(RequireField("size", "size"), is_key=True)
     books = [
         {"__typename": "Book", "id": "1", "dimensions": {}},
@@ -222,7 +224,7 @@ async def test_what_is_missing_below_a_key_leaves_the_entity_out():
     ]
 
 
-async def test_a_nested_requirement_goes_by_the_runtime_type():
+async def test_a_nested_requirement_goes_by_the_runtime_type() -> None:
     requirement = nested(
         TYPENAME,
         RequireFragment("Dimensions", (RequireField("size", "size"),)),
@@ -248,7 +250,7 @@ async def test_a_nested_requirement_goes_by_the_runtime_type():
     ]
 
 
-async def test_keys_that_are_objects_or_lists_are_compared_by_value():
+async def test_keys_that_are_objects_or_lists_are_compared_by_value() -> None:
     books = [
         {"__typename": "Book", "id": {"a": [1, 2], "b": 1}},
         {"__typename": "Book", "id": {"b": 1, "a": [1, 2]}},
@@ -260,7 +262,7 @@ async def test_keys_that_are_objects_or_lists_are_compared_by_value():
     ]
 
 
-async def test_lists_of_lists_are_entered_wherever_the_data_has_them():
+async def test_lists_of_lists_are_entered_wherever_the_data_has_them() -> None:
     response, transport = await run(
         "{ grid { id reviewCount } }",
         {

@@ -15,6 +15,7 @@ ROOT = Fetch(0, "catalog", "query", "{books{__typename id} b:books{__typename id
 BOOK = {"__typename": "Book", "id": "1"}
 OTHER = {"__typename": "Book", "id": "2"}
 FOUND = answer({"books": [BOOK, None, OTHER], "b": [BOOK]})
+WITHOUT_KEY = answer({"books": [{"__typename": "Book", "id": None}, OTHER], "b": []})
 SOURCE = "{ books { id inStock shipping } b: books { id inStock } }"
 
 
@@ -46,7 +47,7 @@ async def errors_of(*errors: dict[str, Any], alias: str = "_entities") -> list[d
     return response.errors
 
 
-async def test_an_entitys_error_is_told_once_for_each_of_its_places():
+async def test_an_entitys_error_is_told_once_for_each_of_its_places() -> None:
     found = await errors_of(error(["_entities", 0, "inStock"], code="SOLD_OUT", retry=3))
     assert found == [
         {
@@ -58,7 +59,7 @@ async def test_an_entitys_error_is_told_once_for_each_of_its_places():
     ]
 
 
-async def test_the_indexes_of_a_path_are_the_clients():
+async def test_the_indexes_of_a_path_are_the_clients() -> None:
     (found,) = await errors_of(error(("_entities", 1)))
     assert found["path"] == ["books", 2]
     assert found["extensions"] == {
@@ -67,7 +68,7 @@ async def test_the_indexes_of_a_path_are_the_clients():
     }
 
 
-async def test_invented_response_keys_are_undone():
+async def test_invented_response_keys_are_undone() -> None:
     (found,) = await errors_of(error(["_e0", 1, "_k0"]), alias="_e0")
     assert found["path"] == ["books", 2, "shipping"]
 
@@ -75,12 +76,12 @@ async def test_invented_response_keys_are_undone():
 @pytest.mark.parametrize(
     "path", [None, [], ["_entities"], ["_entities", 99], ["other", 0], "odd", [3]]
 )
-async def test_an_error_without_a_usable_path_belongs_to_the_position(path: Any):
+async def test_an_error_without_a_usable_path_belongs_to_the_position(path: Any) -> None:
     (found,) = await errors_of(error(path))
     assert found["path"] == ["books"]
 
 
-async def test_an_error_may_be_all_there_is():
+async def test_an_error_may_be_all_there_is() -> None:
     response, _ = await run(SOURCE, {ROOT: FOUND, hop(): answer(None, error())})
     assert response.data == {
         "books": [
@@ -93,7 +94,7 @@ async def test_an_error_may_be_all_there_is():
     assert len(response.errors) == 1
 
 
-async def test_malformed_errors_are_made_proper():
+async def test_malformed_errors_are_made_proper() -> None:
     (found,) = await errors_of(
         {"message": None, "extensions": "nonsense", "path": ["_entities", 1]}
     )
@@ -103,14 +104,14 @@ async def test_malformed_errors_are_made_proper():
 
 
 @pytest.mark.parametrize("data", [None, {}, {"_entities": None}, {"_entities": [None]}, "nonsense"])
-async def test_an_answer_that_is_too_short_is_one_error(data: Any):
+async def test_an_answer_that_is_too_short_is_one_error(data: Any) -> None:
     response, _ = await run(SOURCE, {ROOT: FOUND, hop(): answer(data)})
     assert [(one["message"], one["path"]) for one in response.errors] == [
         ("The subgraph's answer is incomplete.", ["books"])
     ]
 
 
-async def test_a_root_error_keeps_its_path():
+async def test_a_root_error_keeps_its_path() -> None:
     response, _ = await run(
         "{ books { id } }",
         {
@@ -126,7 +127,9 @@ async def test_a_root_error_keeps_its_path():
 @pytest.mark.parametrize(
     ("document", "path"), [("{books{id}}", ["books"]), ("{books{id} me{id}}", None)]
 )
-async def test_a_subgraph_that_gives_no_answer_is_one_error(document: str, path: list[str] | None):
+async def test_a_subgraph_that_gives_no_answer_is_one_error(
+    document: str, path: list[str] | None
+) -> None:
     response, _ = await run(
         "{ books { id } __typename }",
         {Fetch(0, "catalog", "query", document): SubgraphError("It is closed.", code="CLOSED")},
@@ -139,7 +142,9 @@ async def test_a_subgraph_that_gives_no_answer_is_one_error(document: str, path:
     assert response.errors == [{**expected, "path": path} if path else expected]
 
 
-async def test_a_fault_of_a_transport_says_nothing_of_itself(caplog: pytest.LogCaptureFixture):
+async def test_a_fault_of_a_transport_says_nothing_of_itself(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     response, _ = await run(SOURCE, {ROOT: FOUND, hop(): RuntimeError("a secret")})
     (found,) = response.errors
     assert found["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "serviceName": "inventory"}
@@ -149,7 +154,7 @@ async def test_a_fault_of_a_transport_says_nothing_of_itself(caplog: pytest.LogC
     assert response.data["books"][0]["id"] == "1"
 
 
-async def test_places_behind_a_gate_are_found_again():
+async def test_places_behind_a_gate_are_found_again() -> None:
     path = ("items", AT, Gate(frozenset({"Book"})))
     items = [{"__typename": "Film", "id": "1"}, {"__typename": "Book", "id": "1"}, "nonsense"]
     response, _ = await run(
@@ -160,3 +165,14 @@ async def test_places_behind_a_gate_are_found_again():
         },
     )
     assert [one["path"] for one in response.errors] == [["items", 1, "inStock"]]
+
+
+async def test_who_was_not_asked_about_has_no_part_in_the_errors() -> None:
+    response, _ = await run(
+        "{ books { inStock } b: books { inStock } }",
+        {
+            ROOT: WITHOUT_KEY,
+            hop(): answer({"_entities": [None]}, error(["_entities", 0]), error(["_entities", 0])),
+        },
+    )
+    assert [one["path"] for one in response.errors] == [["books", 1], ["books", 1]]

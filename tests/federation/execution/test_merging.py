@@ -44,7 +44,7 @@ def hop(
     return Fetch(number, graph, "query", text, entities=(call,), depends_on=after)
 
 
-async def test_objects_of_two_fetches_become_one():
+async def test_objects_of_two_fetches_become_one() -> None:
     response, _ = await run(
         "{ settings { version language theme nested { left right } } }",
         {
@@ -67,7 +67,7 @@ async def test_objects_of_two_fetches_become_one():
 
 
 @pytest.mark.parametrize("first", [{"version": 1}, None])
-async def test_a_null_takes_nothing_away(first: dict[str, Any] | None):
+async def test_a_null_takes_nothing_away(first: dict[str, Any] | None) -> None:
     answers = [{"settings": first}, {"settings": None, "me": None}]
     for one, other in (answers, answers[::-1]):
         response, _ = await run(
@@ -80,7 +80,7 @@ async def test_a_null_takes_nothing_away(first: dict[str, Any] | None):
         assert response.data == {"settings": first}
 
 
-async def test_a_null_leaf_takes_nothing_away():
+async def test_a_null_leaf_takes_nothing_away() -> None:
     response, _ = await run(
         "{ settings { version language } }",
         {
@@ -95,7 +95,7 @@ async def test_a_null_leaf_takes_nothing_away():
     assert response.data == {"settings": {"version": 1, "language": "en"}}
 
 
-async def test_lists_are_merged_by_index():
+async def test_lists_are_merged_by_index() -> None:
     response, _ = await run(
         "{ grid { id title code } books { id title } }",
         {
@@ -130,7 +130,7 @@ async def test_lists_are_merged_by_index():
         {"grid": [[[]]]},
     ],
 )
-async def test_where_answers_do_not_fit_the_first_stays(other: dict[str, Any]):
+async def test_where_answers_do_not_fit_the_first_stays(other: dict[str, Any]) -> None:
     response, _ = await run(
         "{ books { id } settings { version } grid { id } }",
         {
@@ -154,7 +154,7 @@ async def test_where_answers_do_not_fit_the_first_stays(other: dict[str, Any]):
     ]
 
 
-async def test_lists_of_leaves_are_merged_too():
+async def test_lists_of_leaves_are_merged_too() -> None:
     response, _ = await run(
         "{ books { isbn } }",
         {
@@ -173,7 +173,7 @@ async def test_lists_of_leaves_are_merged_too():
     assert response.data == {"books": [{"isbn": ["a"]}]}
 
 
-async def test_an_interfaces_name_gives_way_to_the_real_type_and_never_the_reverse():
+async def test_an_interfaces_name_gives_way_to_the_real_type_and_never_the_reverse() -> None:
     for names in (("Member", "Person"), ("Person", "Member"), ("Person", "Bot")):
         response, _ = await run(
             "{ team { __typename } }",
@@ -185,7 +185,7 @@ async def test_an_interfaces_name_gives_way_to_the_real_type_and_never_the_rever
         assert response.data == {"team": [{"__typename": "Person"}]}
 
 
-async def test_answers_are_never_written_into():
+async def test_answers_are_never_written_into() -> None:
     first = answer({"books": [{"__typename": "Book", "id": "1", "author": {"id": "7"}}]})
     shared = {"reviewCount": 1, "author": {"name": "n"}, "reviews": []}
     second = answer({"_entities": [shared]})
@@ -203,7 +203,7 @@ async def test_answers_are_never_written_into():
     assert (first.data, shared) == kept
 
 
-async def test_one_entity_at_two_places_goes_its_own_way_at_each():
+async def test_one_entity_at_two_places_goes_its_own_way_at_each() -> None:
     book = {"__typename": "Book", "id": "1"}
     author = {"__typename": "User", "id": "7"}
     response, _ = await run(
@@ -236,7 +236,7 @@ async def test_one_entity_at_two_places_goes_its_own_way_at_each():
     }
 
 
-async def test_aliases_that_a_subgraph_made_necessary_are_undone():
+async def test_aliases_that_a_subgraph_made_necessary_are_undone() -> None:
     film = Gate(frozenset({"Film"}))
     renames = (
         KeyRenamer(("items", AT, film, "_k0"), "code"),
@@ -282,7 +282,7 @@ async def test_aliases_that_a_subgraph_made_necessary_are_undone():
     assert response.data == {"books": [{"id": "1", "code": "c"}]}
 
 
-async def test_a_foreign_plans_fragments_are_understood():
+async def test_a_foreign_plans_fragments_are_understood() -> None:
     document = "query{settings{...A} books{id}} fragment A on Settings{version nested{left}}"
     response, _ = await run(
         "{ settings { version nested { left right } } }",

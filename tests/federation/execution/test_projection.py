@@ -31,7 +31,7 @@ def explained(response: Response) -> list[tuple[str, Any]]:
     return [(error["message"], error.get("path")) for error in response.errors]
 
 
-async def test_keys_come_in_the_clients_order_and_nothing_else_comes():
+async def test_keys_come_in_the_clients_order_and_nothing_else_comes() -> None:
     response = await project(
         "{ me { name id: handle email } a: __typename }",
         {"me": {"email": "e", "id": "h", "extra": 1, "name": "n"}, "extra": 2},
@@ -41,14 +41,14 @@ async def test_keys_come_in_the_clients_order_and_nothing_else_comes():
     assert list(response.data["me"].items()) == [("name", "n"), ("id", "h"), ("email", "e")]
 
 
-async def test_what_is_absent_is_null():
+async def test_what_is_absent_is_null() -> None:
     assert (await project("{ me { name } node(id: 1) { id } }", {"me": {}})).data == {
         "me": {"name": None},
         "node": None,
     }
 
 
-async def test_a_type_condition_that_fails_leaves_the_keys_out():
+async def test_a_type_condition_that_fails_leaves_the_keys_out() -> None:
     response = await project(
         "{ node(id: 1) { ... on Film { code } } product(id: 2) { ... on Book { isbn } } }",
         {"node": {"__typename": "Book"}, "product": {"__typename": "Book", "isbn": "i"}},
@@ -57,12 +57,12 @@ async def test_a_type_condition_that_fails_leaves_the_keys_out():
     assert not response.errors
 
 
-async def test_a_field_left_without_selections_is_still_an_object():
+async def test_a_field_left_without_selections_is_still_an_object() -> None:
     response = await project("{ me { id @skip(if: true) } }", {"me": {"__typename": "User"}})
     assert response.data == {"me": {}}
 
 
-async def test_selections_of_one_key_are_merged_for_each_type():
+async def test_selections_of_one_key_are_merged_for_each_type() -> None:
     response = await project(
         """{ items { title ... on Book { related { id } } related { ... on Film { code } } } }""",
         {
@@ -88,7 +88,7 @@ async def test_selections_of_one_key_are_merged_for_each_type():
     }
 
 
-async def test_an_object_of_unknown_type_will_do_where_the_type_does_not_matter():
+async def test_an_object_of_unknown_type_will_do_where_the_type_does_not_matter() -> None:
     response = await project(
         "{ members { id since } team { id } }",
         {"members": [{"id": "1", "since": 2}], "team": [{"__typename": "Member", "id": "3"}]},
@@ -96,7 +96,7 @@ async def test_an_object_of_unknown_type_will_do_where_the_type_does_not_matter(
     assert response.data == {"members": [{"id": "1", "since": 2}], "team": [{"id": "3"}]}
 
 
-async def test_a_null_in_a_non_null_place_takes_its_parent_along():
+async def test_a_null_in_a_non_null_place_takes_its_parent_along() -> None:
     response = await project("{ books { id isbn } me { id } }", {"books": [{"id": "1"}], "me": {}})
     assert response.data == {"books": [None], "me": None}
     assert explained(response) == [
@@ -105,7 +105,7 @@ async def test_a_null_in_a_non_null_place_takes_its_parent_along():
     ]
 
 
-async def test_nulls_bubble_through_lists_up_to_the_data():
+async def test_nulls_bubble_through_lists_up_to_the_data() -> None:
     response = await project(
         "{ members { id ... on Person { user { id } } } }",
         {"members": [{"__typename": "Person", "id": "1", "user": {"id": None}}]},
@@ -116,7 +116,7 @@ async def test_nulls_bubble_through_lists_up_to_the_data():
     ]
 
 
-async def test_a_null_the_subgraph_explained_is_not_explained_again():
+async def test_a_null_the_subgraph_explained_is_not_explained_again() -> None:
     response = await project(
         "{ books { id isbn } }",
         {"books": [{"id": "1", "isbn": None}]},
@@ -126,7 +126,7 @@ async def test_a_null_the_subgraph_explained_is_not_explained_again():
     assert explained(response) == [("no", ["books", 0, "isbn"])]
 
 
-async def test_an_error_without_a_path_explains_every_null():
+async def test_an_error_without_a_path_explains_every_null() -> None:
     response = await project("{ members { id } }", None, {"message": "no"})
     assert response.data is None
     assert explained(response) == [("no", None)]
@@ -146,7 +146,7 @@ async def test_an_error_without_a_path_explains_every_null():
 )
 async def test_what_does_not_fit_the_schema_is_null_and_explained(
     data: dict[str, Any], path: list[str | int], told: str
-):
+) -> None:
     response = await project("{ items { id ... on Book { isbn } } }", data)
     assert response.data is None
     assert response.errors[0]["path"] == path
@@ -156,19 +156,19 @@ async def test_what_does_not_fit_the_schema_is_null_and_explained(
 
 
 @pytest.mark.parametrize("me", ["nonsense", 5, ["nonsense"]])
-async def test_what_is_no_object_is_null_and_explained(me: Any):
+async def test_what_is_no_object_is_null_and_explained(me: Any) -> None:
     response = await project("{ me { id } }", {"me": me})
     assert response.data == {"me": None}
     assert explained(response) == [("Expected an object of type User.", ["me"])]
 
 
-async def test_a_union_of_nothing_known_is_explained():
+async def test_a_union_of_nothing_known_is_explained() -> None:
     response = await project("{ product(id: 1) { __typename } }", {"product": "nonsense"})
     assert response.data == {"product": None}
     assert explained(response) == [("Expected an object of type Product.", ["product"])]
 
 
-async def test_an_unknown_enum_value_is_null_and_explained():
+async def test_an_unknown_enum_value_is_null_and_explained() -> None:
     response = await project(
         "{ me { role } users { role } }",
         {"me": {"role": "KING"}, "users": [{"role": "ADMIN"}, {"role": None}, {"role": ["ADMIN"]}]},
@@ -183,7 +183,7 @@ async def test_an_unknown_enum_value_is_null_and_explained():
     ]
 
 
-async def test_a_hidden_enum_value_is_null_without_a_word():
+async def test_a_hidden_enum_value_is_null_without_a_word() -> None:
     response = await project(
         "{ users { id type } }",
         {"users": [{"id": "1", "type": "ANONYMOUS"}]},
@@ -193,7 +193,7 @@ async def test_a_hidden_enum_value_is_null_without_a_word():
     assert not response.errors
 
 
-async def test_hidden_things_beside_a_real_fault_stay_unmentioned():
+async def test_hidden_things_beside_a_real_fault_stay_unmentioned() -> None:
     response = await project(
         "{ users { id type } usersB { id type } }",
         {"users": [{"id": "1", "type": "ANONYMOUS"}], "usersB": [{"type": "NONSENSE"}]},
@@ -211,7 +211,7 @@ async def test_hidden_things_beside_a_real_fault_stay_unmentioned():
     ]
 
 
-async def test_a_hidden_type_behind_a_non_null_place_is_still_an_error():
+async def test_a_hidden_type_behind_a_non_null_place_is_still_an_error() -> None:
     response = await project(
         "{ me { id } members { id since } books { id } }",
         {"me": {"id": "1"}, "members": [{"__typename": "Member", "id": None}], "books": []},
@@ -222,14 +222,14 @@ async def test_a_hidden_type_behind_a_non_null_place_is_still_an_error():
     ]
 
 
-async def test_explanations_are_bounded():
+async def test_explanations_are_bounded() -> None:
     books = [{"id": str(number)} for number in range(500)]
     response = await project("{ books { isbn } }", {"books": books})
     assert response.data == {"books": [None] * 500}
     assert len(response.errors) == 100
 
 
-async def test_a_list_in_a_list_is_checked_at_each_level():
+async def test_a_list_in_a_list_is_checked_at_each_level() -> None:
     response = await project(
         "{ grid { id } }", {"grid": [[{"id": "1"}, {}], "nonsense", None, [None]]}
     )
@@ -237,10 +237,31 @@ async def test_a_list_in_a_list_is_checked_at_each_level():
     assert [path for _, path in explained(response)] == [["grid", 0, 1, "id"], ["grid", 1]]
 
 
-async def test_an_introspection_beside_data_keeps_its_place():
+async def test_an_introspection_beside_data_keeps_its_place() -> None:
     response = await project(
         '{ me { id } t: __type(name: "Role") { kind } books { id isbn } }',
         {"me": {"id": "1"}, "books": [{"id": "1"}]},
     )
     assert response.data == {"me": {"id": "1"}, "t": {"kind": "ENUM"}, "books": [None]}
     assert list(response.data) == ["me", "t", "books"]
+
+
+async def test_lists_of_leaves_are_checked_for_nulls() -> None:
+    response = await project(
+        "{ one { id tags scores } }",
+        {"one": {"id": "1", "tags": ["a", None], "scores": [1, None]}},
+        area="small",
+    )
+    assert response.data == {"one": {"id": "1", "tags": None, "scores": [1, None]}}
+    assert explained(response) == [
+        ("Cannot return null for non-nullable field Book.tags.", ["one", "tags", 1])
+    ]
+    response = await project("{ one { tags } }", {"one": {"tags": ["a"]}}, area="small")
+    assert response.data == {"one": {"tags": ["a"]}}
+
+
+async def test_types_share_what_is_selected_on_both() -> None:
+    related = [{"__typename": "Film", "id": "3"}]
+    items = [{"__typename": name, "related": related} for name in ("Book", "Film", "Book")]
+    response = await project("{ items { related { id } } }", {"items": items})
+    assert response.data == {"items": [{"related": [{"id": "3"}]}] * 3}

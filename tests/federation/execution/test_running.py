@@ -11,11 +11,17 @@ from graphql import GraphQLSchema, build_schema
 
 from gateway.federation.execution import FetchReport, Response, compile_plan
 from gateway.federation.operation.prepare import parse_and_validate, prepare
-from gateway.federation.plan import AT, Entities, Fetch, KeyRenamer, QueryPlan, RequireField
-from gateway.federation.plan import RequireFragment
-from gateway.federation.supergraph import Supergraph
+from gateway.federation.plan import (
+    AT,
+    Entities,
+    Fetch,
+    KeyRenamer,
+    QueryPlan,
+    RequireField,
+    RequireFragment,
+)
 from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
-from tests.federation.scripted import Scripted, answer, executable, run
+from tests.federation.scripted import Scripted, answer, executable, run, supergraph
 
 KEY = (RequireField("__typename", "__typename"), RequireField("id", "id", is_key=True))
 
@@ -32,7 +38,7 @@ def hop(number: int, document: str, path: tuple[Any, ...], *after: int) -> Fetch
     return Fetch(number, "inventory", "query", text, entities=(call,), depends_on=after)
 
 
-async def test_a_fetch_starts_when_its_own_inputs_are_there():
+async def test_a_fetch_starts_when_its_own_inputs_are_there() -> None:
     fetches = (
         root(0, "{me{id}}"),
         root(1, "{books{id}}"),
@@ -43,8 +49,7 @@ async def test_a_fetch_starts_when_its_own_inputs_are_there():
     transport.gates[1] = asyncio.Event()
     plan = executable("{ me { id } }", *fetches)
     running = asyncio.create_task(plan.run(transport, {}, None))
-    while "end 2" not in transport.order:
-        await asyncio.sleep(0)
+    await transport.reached("end 2")
     assert "start 3" not in transport.order
     assert "end 1" not in transport.order
     transport.gates[1].set()
@@ -52,13 +57,13 @@ async def test_a_fetch_starts_when_its_own_inputs_are_there():
     assert transport.order[-2:] == ["start 3", "end 3"]
 
 
-async def test_fetches_in_a_row_run_one_after_another():
+async def test_fetches_in_a_row_run_one_after_another() -> None:
     fetches = (root(0, "{me{id}}"), root(1, "{a:me{id}}", 0), root(2, "{b:me{id}}", 0, 1))
     _, transport = await run("{ me { id } }", {fetch: answer({}) for fetch in fetches})
     assert transport.order == ["start 0", "end 0", "start 1", "end 1", "start 2", "end 2"]
 
 
-async def test_a_fetch_that_fails_stops_nobody():
+async def test_a_fetch_that_fails_stops_nobody() -> None:
     response, transport = await run(
         "{ me { id } books { id } users { id } }",
         {
@@ -71,20 +76,19 @@ async def test_a_fetch_that_fails_stops_nobody():
     assert len(transport.requests) == 3
 
 
-async def test_who_stops_waiting_stops_the_fetches():
+async def test_who_stops_waiting_stops_the_fetches() -> None:
     fetches = (root(0, "{me{id}}"), root(1, "{books{id}}"))
     transport = Scripted({fetch.id: answer({}) for fetch in fetches})
     transport.gates = {0: asyncio.Event(), 1: asyncio.Event()}
     running = asyncio.create_task(executable("{ me { id } }", *fetches).run(transport, {}, None))
-    while len(transport.order) < 2:
-        await asyncio.sleep(0)
+    await transport.reached("start 1")
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert transport.order == ["start 0", "start 1"]
 
 
-async def test_variables_go_by_the_documents_names_and_only_if_given():
+async def test_variables_go_by_the_documents_names_and_only_if_given() -> None:
     fetch = root(0, "query($a:Int,$b:ID){items(first:$a){id}}", variables=(("a", "n"), ("b", "id")))
     _, transport = await run(
         "query ($n: Int, $id: ID!) { items(first: $n) { id } node(id: $id) { id } }",
@@ -95,7 +99,7 @@ async def test_variables_go_by_the_documents_names_and_only_if_given():
     assert transport.requests[0].context is None
 
 
-async def test_an_observer_hears_of_every_fetch():
+async def test_an_observer_hears_of_every_fetch() -> None:
     fetches = (
         root(0, "{books{__typename id}}"),
         hop(1, "{...on Book{inStock}}", ("books", AT), 0),
@@ -120,13 +124,13 @@ async def test_an_observer_hears_of_every_fetch():
 class TestPassingThrough:
     """A single fetch that asks for what the client asked is handed on as it is."""
 
-    async def test_the_very_answer_is_handed_on(self):
+    async def test_the_very_answer_is_handed_on(self) -> None:
         found = {"me": {"name": "n", "id": "1"}}
         fetch = root(0, "{me{name id}}")
         response, _ = await run("{ me { name id } }", {fetch: answer(found)})
         assert response.data is found
 
-    async def test_an_answer_with_errors_is_projected(self):
+    async def test_an_answer_with_errors_is_projected(self) -> None:
         fetch = root(0, "{me{name id}}")
         response, _ = await run(
             "{ me { name id } }",
@@ -135,7 +139,7 @@ class TestPassingThrough:
         assert response.data == {"me": {"name": None, "id": "1"}}
         assert response.errors[0]["extensions"]["serviceName"] == "catalog"
 
-    async def test_a_fetch_that_fails_is_reported(self):
+    async def test_a_fetch_that_fails_is_reported(self) -> None:
         fetch = root(0, "{me{name id}}")
         reports: list[FetchReport] = []
         plan = executable("{ me { name id } }", fetch)
@@ -161,10 +165,10 @@ class TestPassingThrough:
             ("{ me { name } }", "fragment A on User{name}"),
         ],
     )
-    def test_whatever_differs_is_projected(self, source: str, document: str):
+    def test_whatever_differs_is_projected(self, source: str, document: str) -> None:
         assert not executable(source, root(0, document)).passthrough
 
-    def test_entities_and_renames_are_projected(self):
+    def test_entities_and_renames_are_projected(self) -> None:
         renames = (KeyRenamer(("me", "_k0"), "name"),)
         assert not executable(
             "{ me { name } }", root(0, "{me{name}}", output_rewrites=renames)
@@ -173,7 +177,7 @@ class TestPassingThrough:
             "{ me { name } }", root(0, "{me{name}}"), root(1, "{me{id}}")
         ).passthrough
 
-    def test_visible_types_and_values_pass(self):
+    def test_visible_types_and_values_pass(self) -> None:
         source = "{ items { __typename id ... on Book { author { role } } } }"
         document = "{items{__typename id ...on Book{author{role}}}}"
         assert executable(source, root(0, document)).passthrough
@@ -185,30 +189,10 @@ class TestPassingThrough:
             ("requires-with-fragments", "{ a { data { foo } } }", "{a{data{foo}}}"),
         ],
     )
-    def test_what_may_hold_hidden_things_is_projected(self, area: str, source: str, document: str):
+    def test_what_may_hold_hidden_things_is_projected(
+        self, area: str, source: str, document: str
+    ) -> None:
         assert not executable(source, root(0, document), area=area).passthrough
-
-
-SUBSCRIBING = """
-schema
-  @link(url: "https://specs.apollo.dev/link/v1.0")
-  @link(url: "https://specs.apollo.dev/join/v0.3", for: EXECUTION)
-{ query: Query subscription: Subscription }
-directive @link(url: String, as: String, for: link__Purpose, import: [link__Import]) repeatable on SCHEMA
-directive @join__graph(name: String!, url: String!) on ENUM_VALUE
-directive @join__type(graph: join__Graph!, key: join__FieldSet) repeatable on OBJECT
-directive @join__field(graph: join__Graph) repeatable on FIELD_DEFINITION
-scalar link__Import
-scalar join__FieldSet
-enum link__Purpose { SECURITY EXECUTION }
-enum join__Graph { A @join__graph(name: "a", url: "") B @join__graph(name: "b", url: "") }
-type Query @join__type(graph: A) { one: Book }
-type Subscription @join__type(graph: A) { changed: Book }
-type Book @join__type(graph: A, key: "id") @join__type(graph: B, key: "id") {
-  id: ID!
-  title: String @join__field(graph: B)
-}
-"""
 
 
 class TestSubscribing:
@@ -228,15 +212,13 @@ class TestSubscribing:
     )
 
     def responses(self, transport: Any, *fetches: Fetch) -> AsyncGenerator[Response, None]:
-        supergraph = Supergraph.from_sdl(SUBSCRIBING)
-        document = parse_and_validate(
-            supergraph.api_schema, "subscription { changed { id title } }"
-        )
-        operation = prepare(supergraph.api_schema, document).fold({})
-        plan = compile_plan(supergraph, operation, QueryPlan(fetches, {}))
+        small = supergraph("small")
+        document = parse_and_validate(small.api_schema, "subscription { changed { id title } }")
+        operation = prepare(small.api_schema, document).fold({})
+        plan = compile_plan(small, operation, QueryPlan(fetches, {}))
         return plan.subscribe(transport, {}, None)
 
-    async def test_every_event_is_completed(self):
+    async def test_every_event_is_completed(self) -> None:
         events = [
             answer({"changed": {"__typename": "Book", "id": "1"}}),
             answer({"changed": None}, {"message": "no", "path": ["changed"]}),
@@ -250,12 +232,12 @@ class TestSubscribing:
         assert found[0].errors == []
         assert found[1].errors[0]["path"] == ["changed"]
 
-    async def test_a_stream_may_need_nothing_more(self):
+    async def test_a_stream_may_need_nothing_more(self) -> None:
         transport = Scripted({0: [answer({"changed": {"id": "1"}})]})  # type: ignore[dict-item]
         found = [one async for one in self.responses(transport, self.FETCHES[0])]
         assert [one.data for one in found] == [{"changed": {"id": "1", "title": None}}]
 
-    async def test_closing_it_closes_the_upstream(self):
+    async def test_closing_it_closes_the_upstream(self) -> None:
         event = answer({"changed": {"__typename": "Book", "id": "1"}})
         transport = Scripted({0: [event, event], 1: answer({"_entities": [{"title": "t"}]})})  # type: ignore[dict-item]
         stream = self.responses(transport, *self.FETCHES)
@@ -263,7 +245,7 @@ class TestSubscribing:
         await stream.aclose()
         assert transport.closed
 
-    async def test_a_stream_that_breaks_ends_with_its_error(self):
+    async def test_a_stream_that_breaks_ends_with_its_error(self) -> None:
         event = answer({"changed": None})
         transport = Scripted({0: [event, SubgraphError("gone", code="GONE")]})  # type: ignore[dict-item]
         found = [one async for one in self.responses(transport, *self.FETCHES)]
@@ -276,7 +258,7 @@ class TestSubscribing:
             }
         ]
 
-    async def test_a_stream_without_a_way_to_close_it_is_read_to_its_end(self):
+    async def test_a_stream_without_a_way_to_close_it_is_read_to_its_end(self) -> None:
         class Endless:
             """An iterator that is no generator."""
 
@@ -301,6 +283,6 @@ class TestSubscribing:
         assert len(found) == 2
 
 
-def test_an_operation_names_its_root_type():
+def test_an_operation_names_its_root_type() -> None:
     schema: GraphQLSchema = build_schema("schema { query: Start } type Start { a: Int }")
     assert prepare(schema, parse_and_validate(schema, "{ a }")).fold({}).root_type == "Start"

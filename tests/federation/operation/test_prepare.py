@@ -23,6 +23,7 @@ interface Named implements Node { id: ID! name: String }
 type User implements Node & Named { id: ID! name: String friends: [User!]! best: Node }
 type Post implements Node { id: ID! title: String }
 enum Shade { LIGHT DARK }
+directive @hint on FIELD
 """)
 
 
@@ -42,49 +43,49 @@ def refusal(source: str, name: str | None = None) -> tuple[str, str]:
     return caught.value.code, str(caught.value)
 
 
-def test_a_text_that_is_no_document_is_refused_with_its_place():
+def test_a_text_that_is_no_document_is_refused_with_its_place() -> None:
     with pytest.raises(InvalidRequest) as caught:
         prepared("{ me { ")
     assert caught.value.code == "GRAPHQL_PARSE_FAILED"
     assert caught.value.errors[0].locations
 
 
-def test_every_error_of_an_invalid_document_is_told():
+def test_every_error_of_an_invalid_document_is_told() -> None:
     code, message = refusal("{ nobody nothing }")
     assert code == "GRAPHQL_VALIDATION_FAILED"
     assert "nobody" in message
     assert "nothing" in message
 
 
-def test_suggestions_are_left_out_on_demand():
+def test_suggestions_are_left_out_on_demand() -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_and_validate(SCHEMA, "{ mee { id } }", hide_suggestions=True)
     assert "Did you mean" not in str(caught.value)
 
 
-def test_a_document_of_too_many_tokens_is_refused():
+def test_a_document_of_too_many_tokens_is_refused() -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_and_validate(SCHEMA, "{ me { id id id } }", max_tokens=5)
     assert caught.value.code == "GRAPHQL_PARSE_FAILED"
 
 
 @pytest.mark.parametrize("alias", ["__typename", "__mine"])
-def test_an_alias_that_looks_like_introspection_is_refused(alias: str):
+def test_an_alias_that_looks_like_introspection_is_refused(alias: str) -> None:
     code, message = refusal(f"{{ me {{ {alias}: name }} }}")
     assert code == "GRAPHQL_VALIDATION_FAILED"
     assert "reserved" in message
 
 
-def test_typename_may_be_aliased_to_itself():
+def test_typename_may_be_aliased_to_itself() -> None:
     assert folded("{ me { __typename: __typename } }") == "{ me { __typename } }"
 
 
-def test_the_named_operation_is_picked():
+def test_the_named_operation_is_picked() -> None:
     one = prepared("query A { count } query B { me { id } }", "B")
     assert (one.name, one.kind) == ("B", "query")
 
 
-def test_an_empty_name_means_the_only_operation():
+def test_an_empty_name_means_the_only_operation() -> None:
     assert prepared("{ count }", "").name is None
 
 
@@ -97,51 +98,51 @@ def test_an_empty_name_means_the_only_operation():
 )
 def test_an_operation_that_cannot_be_told_apart_is_refused(
     source: str, name: str | None, told: str
-):
+) -> None:
     code, message = refusal(source, name)
     assert code == "OPERATION_RESOLUTION_FAILURE"
     assert told in message
 
 
-def test_a_document_without_operations_is_refused():
+def test_a_document_without_operations_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="Must provide an operation"):
         prepare(SCHEMA, DocumentNode(definitions=()))
 
 
-def test_a_mutation_keeps_its_kind():
+def test_a_mutation_keeps_its_kind() -> None:
     one = prepared("mutation Touch { touch { id } }")
     operation = one.fold({})
     assert (operation.kind, operation.root_type) == (OperationType.MUTATION, "Mutation")
 
 
-def test_defaults_are_applied_and_absent_variables_stay_absent():
+def test_defaults_are_applied_and_absent_variables_stay_absent() -> None:
     one = prepared("query ($n: Int = 5, $id: ID) { count(n: $n) me(id: $id) { id } }")
     assert one.coerce({}) == {"n": 5}
     assert one.coerce({"id": 7, "n": None}) == {"n": None, "id": "7"}
 
 
-def test_an_operation_without_variables_ignores_what_is_sent():
+def test_an_operation_without_variables_ignores_what_is_sent() -> None:
     assert prepared("{ count }").coerce({"n": "x"}) == {}
 
 
-def test_a_variable_of_the_wrong_type_is_bad_input():
+def test_a_variable_of_the_wrong_type_is_bad_input() -> None:
     with pytest.raises(InvalidRequest) as caught:
         prepared("query ($n: Int) { count(n: $n) }").coerce({"n": "many"})
     assert caught.value.code == "BAD_USER_INPUT"
 
 
-def test_a_value_the_schema_hides_is_bad_input():
+def test_a_value_the_schema_hides_is_bad_input() -> None:
     with pytest.raises(InvalidRequest, match="GREY"):
         prepared("query ($s: Shade) { me(shade: $s) { id } }").coerce({"s": "GREY"})
 
 
-def test_null_for_a_condition_is_bad_input():
+def test_null_for_a_condition_is_bad_input() -> None:
     one = prepared("query ($yes: Boolean = true) { count @include(if: $yes) }")
     with pytest.raises(InvalidRequest, match="must not be null"):
         one.coerce({"yes": None})
 
 
-def test_the_variables_of_conditions_are_found_wherever_they_are():
+def test_the_variables_of_conditions_are_found_wherever_they_are() -> None:
     one = prepared("""
       query ($a: Boolean!, $b: Boolean!, $c: Boolean!, $d: Boolean!) {
         me @include(if: $a) { ...F ... @skip(if: $c) { id } ...F @include(if: true) }
@@ -158,12 +159,13 @@ def test_the_variables_of_conditions_are_found_wherever_they_are():
     )
 
 
-def test_conditions_are_decided():
+def test_conditions_are_decided() -> None:
     source = """
       query ($yes: Boolean!) {
         count @include(if: $yes)
         me @skip(if: $yes) { id }
         node @include(if: false) { id }
+        b: count @hint @skip(if: true)
         a: count @skip(if: false) @include(if: $yes)
       }
     """
@@ -171,11 +173,11 @@ def test_conditions_are_decided():
     assert folded(source, yes=False) == "($yes: Boolean!) { me { id } }"
 
 
-def test_equal_fields_are_one_and_keep_the_first_place():
+def test_equal_fields_are_one_and_keep_the_first_place() -> None:
     assert folded("{ me { id } count me { name id } }") == "{ me { id name } count }"
 
 
-def test_arguments_are_sorted_and_equal_ones_compare_equal():
+def test_arguments_are_sorted_and_equal_ones_compare_equal() -> None:
     one = prepared("{ me(numbers: [1], id: 2) { id } me(id: 2, numbers: [1]) { name } }").fold({})
     two = prepared("{ me(id: 2, numbers: [1]) { id name } }").fold({})
     assert one == two
@@ -184,7 +186,7 @@ def test_arguments_are_sorted_and_equal_ones_compare_equal():
     assert [name for name, _ in first.arguments] == ["id", "numbers"]
 
 
-def test_fragments_that_always_apply_are_spliced():
+def test_fragments_that_always_apply_are_spliced() -> None:
     source = """
       { me { ... { id } ...U ... on Node { id ... on Named { name } ... on Post { title } } ...U } }
       fragment U on User { friends { id } }
@@ -192,25 +194,27 @@ def test_fragments_that_always_apply_are_spliced():
     assert folded(source) == "{ me { id friends { id } name } }"
 
 
-def test_other_fragments_keep_their_condition_and_neighbours_are_one():
+def test_other_fragments_keep_their_condition_and_neighbours_are_one() -> None:
     source = """
-      { node { ... on User { id } ... on User { name } id ... on Named { name } ... on Node { id } } }
+      { node {
+        ... on User { id } ... on User { name } id ... on Named { name } ... on Node { id }
+      } }
     """
     assert folded(source) == "{ node { ... on User { id name } id ... on Named { name } } }"
 
 
-def test_a_field_may_be_left_with_nothing():
+def test_a_field_may_be_left_with_nothing() -> None:
     (field,) = prepared("{ me { id @skip(if: true) } }").fold({}).selections
     assert field == Field("me", "me")
 
 
-def test_variable_definitions_are_kept_without_their_place():
+def test_variable_definitions_are_kept_without_their_place() -> None:
     operation = prepared("query ($n: Int = 5) { count(n: $n) }").fold({"n": 5})
     assert operation.variables["n"].loc is None
     assert isinstance(operation, Operation)
 
 
-def test_an_operation_that_inlines_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch):
+def test_an_operation_that_inlines_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     spreads = " ".join(
         f"fragment F{n} on User {{ a: friends {{ ...F{n + 1} }} b: friends {{ ...F{n + 1} }} }}"
         for n in range(20)
@@ -221,14 +225,14 @@ def test_an_operation_that_inlines_to_too_much_is_refused(monkeypatch: pytest.Mo
     assert caught.value.code == "OPERATION_TOO_LARGE"
 
 
-def test_an_operation_that_is_too_deep_is_refused():
+def test_an_operation_that_is_too_deep_is_refused() -> None:
     depth = module.MAX_DEPTH
     one = prepared("{ me " + "{ friends " * depth + "{ id }" + " }" * depth + " }")
     with pytest.raises(InvalidRequest, match="deeper"):
         one.fold({})
 
 
-def test_fragments_nest_to_the_limit():
+def test_fragments_nest_to_the_limit() -> None:
     operation = prepared("{ node { ... on Named { ... on User { id } } } }").fold({})
     (field,) = operation.selections
     assert field.selections == (Fragment("Named", (Fragment("User", (Field("id", "id"),)),)),)

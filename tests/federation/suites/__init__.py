@@ -43,11 +43,11 @@ class Area:
         return FOLDER / f"{self.name.replace('-', '_')}.graphql"
 
 
-def find(items: Iterable[dict[str, Any]], **wanted: Any) -> dict[str, Any] | None:
+def find(items: Iterable[dict[str, Any]], **wanted: Any) -> Any:
     """The first item with these values; None if there is none."""
     return next((one for one in items if all(one[key] == wanted[key] for key in wanted)), None)
 
 
-def only(item: Mapping[str, Any] | None, *keys: str) -> dict[str, Any] | None:
+def only(item: Mapping[str, Any] | None, *keys: str) -> Any:
     """These keys of an item; None of None."""
     return None if item is None else {key: item[key] for key in keys}

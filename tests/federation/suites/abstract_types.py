@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
@@ -10,7 +12,9 @@ SELF = {"__typename": "Self", "email": USERS[0]["email"]}
 AGENCY_1 = {"__typename": "Agency", "id": "a1"}
 
 
-def product(kind, n, *, title, by, weight, publisher, hidden=False):
+def product(
+    kind: Any, n: Any, *, title: Any, by: Any, weight: Any, publisher: Any, hidden: Any = False
+) -> Any:
     return {
         "__typename": kind,
         "id": f"p{n}",
@@ -31,8 +35,8 @@ MAGAZINES = [
     product("Magazine", 2, title="Magazine 1", by="u1", weight=0.2, publisher=AGENCY_1),
     product("Magazine", 4, title="Magazine 2", by="u2", weight=0.3, publisher=SELF, hidden=True),
 ]
-PRODUCTS = BOOKS + MAGAZINES
-REVIEWS = [
+PRODUCTS: list[dict[str, Any]] = BOOKS + MAGAZINES
+REVIEWS: list[dict[str, Any]] = [
     {"id": 1, "body": "review 1", "productId": "p1", "score": 3},
     {"id": 2, "body": "review 2", "productId": "p1", "score": 4},
     {"id": 3, "body": "review 3", "productId": "p2", "score": 5},
@@ -61,7 +65,7 @@ AGENCY = Subgraph(
 )
 
 
-def titled(items):
+def titled(items: Any) -> Any:
     return lambda key: only(find(items, id=key["id"]), "__typename", "id", "title")
 
 
@@ -81,7 +85,7 @@ MAGAZINE_GRAPH = Subgraph(
 )
 
 
-def delivery(parent, zip=None):  # noqa: A002
+def delivery(parent: Any, zip: Any = None) -> Any:  # noqa: A002
     size = parent.get("dimensions")
     if not zip or not size:
         return None
@@ -90,8 +94,8 @@ def delivery(parent, zip=None):  # noqa: A002
     return {"estimatedDelivery": "3 days", "fastestDelivery": "2 days"}
 
 
-def stocked(items):
-    def resolve(key):
+def stocked(items: Any) -> Any:
+    def resolve(key: Any) -> Any:
         found = only(find(items, id=key["id"]), "__typename", "id")
         return found and {**found, "dimensions": key.get("dimensions")}
 
@@ -127,18 +131,18 @@ INVENTORY = Subgraph(
 SHOWN = ("__typename", "id", "sku", "dimensions", "createdBy", "hidden", "publisherType")
 
 
-def similar_to(parent):
+def similar_to(parent: Any) -> Any:
     kind = find(PRODUCTS, id=parent["id"])["__typename"]
     return [
         only(p, *SHOWN) for p in PRODUCTS if p["__typename"] == kind and p["id"] != parent["id"]
     ]
 
 
-def created_by(parent):
+def created_by(parent: Any) -> Any:
     return only(find(USERS, id=parent["createdBy"]), "id", "email")
 
 
-def total_created(user):
+def total_created(user: Any) -> Any:
     return sum(p["createdBy"] == user["id"] for p in PRODUCTS)
 
 
@@ -189,21 +193,21 @@ PRODUCT_GRAPH = Subgraph(
 )
 
 
-def review(found):
+def review(found: Any) -> Any:
     about = only(find(PRODUCTS, id=found["productId"]), "__typename", "id")
     return {"id": found["id"], "body": found["body"], "product": about}
 
 
-def reviews_of(parent):
+def reviews_of(parent: Any) -> Any:
     return [review(one) for one in REVIEWS if one["productId"] == parent["id"]]
 
 
-def score_of(parent):
+def score_of(parent: Any) -> Any:
     scores = [one["score"] for one in REVIEWS if one["productId"] == parent["id"]]
     return sum(scores) / len(scores) if scores else 0
 
 
-def reviewed(key):
+def reviewed(key: Any) -> Any:
     found = only(find(PRODUCTS, id=key["id"]), "__typename", "id")
     return found and {**found, "similar": key.get("similar")}
 
@@ -219,7 +223,7 @@ REVIEWED = {
 }
 
 
-def reviewed_type(name):
+def reviewed_type(name: Any) -> Any:
     return f"""
     type {name} implements Product & Similar @key(fields: "id") {{
       id: ID! reviewsCount: Int! reviewsScore: Float! @shareable reviews: [Review!]!
@@ -263,7 +267,7 @@ USER_GRAPH = Subgraph(
 DELIVERED = {"fastestDelivery": "same day", "estimatedDelivery": "1 day"}
 
 
-def reviewed_products(book, magazine):
+def reviewed_products(book: Any, magazine: Any) -> Any:
     """The four products with their reviews, each review's product being as given."""
     return {
         "products": [
@@ -275,7 +279,7 @@ def reviewed_products(book, magazine):
     }
 
 
-def conditional(default, book, magazine="... on Magazine { sku }"):
+def conditional(default: Any, book: Any, magazine: Any = "... on Magazine { sku }") -> Any:
     return (
         f"query ($title: Boolean = {default})"
         f" {{ products {{ id reviews {{ product {{ id {book} {magazine} }} }} }} }}"

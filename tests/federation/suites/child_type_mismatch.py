@@ -64,7 +64,8 @@ AREA = Area(
             {"users": USERS, "accounts": BOTH},
         ),
         Case(
-            f"query NestedInternalAlias {{ users {{ id name }} accounts {on_both(below(1, 'id name'))} }}",
+            "query NestedInternalAlias"
+            f" {{ users {{ id name }} accounts {on_both(below(1, 'id name'))} }}",
             {"users": USERS, "accounts": nested(1, BOTH)},
         ),
         Case(

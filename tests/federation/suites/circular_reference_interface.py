@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find
 
@@ -11,7 +13,7 @@ BOOKS = [
 ]
 
 
-def same_price(parent):
+def same_price(parent: Any) -> Any:
     return next(
         (b for b in BOOKS if b["price"] == parent["price"] and b["id"] != parent["id"]), None
     )
@@ -40,7 +42,9 @@ AREA = Area(
     [A, B],
     [
         Case(
-            "{ product { samePriceProduct { ... on Product { samePriceProduct { __typename } } } } }",
+            """{ product { samePriceProduct {
+              ... on Product { samePriceProduct { __typename } }
+            } } }""",
             {"product": {"samePriceProduct": {"samePriceProduct": {"__typename": "Book"}}}},
         ),
         Case(

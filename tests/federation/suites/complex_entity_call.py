@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find
 
@@ -15,11 +17,11 @@ CATEGORIES = [
 ]
 
 
-def category(product):
+def category(product: Any) -> Any:
     return find(CATEGORIES, id=product["categoryId"])
 
 
-def fits(product, key):
+def fits(product: Any, key: Any) -> Any:
     known = category(product)
     wanted = key["category"]
     return (
@@ -30,18 +32,18 @@ def fits(product, key):
     )
 
 
-def linked(key):
+def linked(key: Any) -> Any:
     if "pid" in key:
         return find(PRODUCTS, id=key["id"], pid=key["pid"])
     return find(PRODUCTS, id=key["id"])
 
 
-def listed(key):
+def listed(key: Any) -> Any:
     found = [p for p in PRODUCTS if {"id": p["id"], "pid": p["pid"]} in key["products"]]
     return {"products": found, "first": found[0], "selected": found[1]}
 
 
-def priced_list(key):
+def priced_list(key: Any) -> Any:
     found = [p for p in PRODUCTS if any(fits(p, one) for one in key["products"])]
     return {
         "products": found,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case
 
@@ -9,20 +11,20 @@ ACCOUNT = {"__typename": "Account", "id": "a1", "username": "a1-username"}
 CHAT = {"__typename": "Chat", "id": "c1", "text": "c1-text"}
 
 
-def node_in_a(_, id):  # noqa: A002
+def node_in_a(_: Any, id: Any) -> Any:  # noqa: A002
     # The chat's id is not this graph's to say.
     return {"a1": ACCOUNT, "c1": {**CHAT, "id": "never"}}.get(id)
 
 
-def node_in_b(_, id):  # noqa: A002
+def node_in_b(_: Any, id: Any) -> Any:  # noqa: A002
     return {"a1": {**ACCOUNT, "id": "never"}, "c1": CHAT}.get(id)
 
 
-def account(_, id):  # noqa: A002
+def account(_: Any, id: Any) -> Any:  # noqa: A002
     return ACCOUNT if id == "a1" else None
 
 
-def chat(_, id):  # noqa: A002
+def chat(_: Any, id: Any) -> Any:  # noqa: A002
     return CHAT if id == "c1" else None
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED1, Subgraph
 from tests.federation.suites import Area, Case, only
 
 PRODUCT = {"id": "p1", "pid": "p1-pid", "price": 12.3, "upc": "upc1", "name": "p1-name"}
 
 
-def in_b(key):
+def in_b(key: Any) -> Any:
     by_id = "id" in key
     fits = (
         key["id"] == PRODUCT["id"] and key["name"] == PRODUCT["name"]

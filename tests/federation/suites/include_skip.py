@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case
 
 PRODUCT = {"id": "p1", "price": 699.99}
 
 
-def known(*kept):
+def known(*kept: Any) -> Any:
     return lambda key: {name: key[name] for name in ("id", *kept) if name in key}
 
 
-def is_expensive(parent):
+def is_expensive(parent: Any) -> Any:
     if "price" not in parent:
         raise ValueError("Price is missing")
     return parent["price"] > 500
 
 
-def yes(parent):
+def yes(parent: Any) -> Any:
     if not isinstance(parent.get("isExpensive"), bool):
         raise TypeError("isExpensive is missing")
     return True
 
 
-def never(_):
+def never(_: Any) -> Any:
     raise AssertionError("must not be called")
 
 

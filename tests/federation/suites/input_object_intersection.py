@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find
 
 USERS = [{"id": f"u{n}", "name": f"u{n}-name"} for n in (1, 2)]
 
 
-def users(_, filter):  # noqa: A002
+def users(_: Any, filter: Any) -> Any:  # noqa: A002
     return [] if "offset" in filter else USERS
 
 
-def graph(name, field, inputs):
+def graph(name: Any, field: Any, inputs: Any) -> Any:
     return Subgraph(
         name,
         f"""{FED2}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case
 
 
-def video(key):
+def video(key: Any) -> Any:
     number = int(key["id"])
     return {
         "__typename": "Video",
@@ -16,12 +18,12 @@ def video(key):
     }
 
 
-def article(key):
+def article(key: Any) -> Any:
     number = int(key["id"])
     return {"id": key["id"], "title": f"title for {number}", "wordCount": 900 * number}
 
 
-def named(key):
+def named(key: Any) -> Any:
     return {"id": key["id"], "name": f"name for {key['id']}"}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
@@ -17,17 +19,17 @@ USERS = [
 ]
 
 
-def known(key):
+def known(key: Any) -> Any:
     return {name: key[name] for name in ("id", "name") if name in key}
 
 
-def username(parent):
+def username(parent: Any) -> Any:
     if not parent.get("name"):
         raise ValueError("the required name is missing")
     return find(USERS, id=parent["id"])["username"]
 
 
-def user(key):
+def user(key: Any) -> Any:
     return find(USERS, id=key["id"])
 
 

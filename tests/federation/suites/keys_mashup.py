@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find
 
@@ -16,7 +18,7 @@ THINGS = [
 ]
 
 
-def without_name(key):
+def without_name(key: Any) -> Any:
     found = find(THINGS, id=key["id"])
     if found is None:
         return None
@@ -24,7 +26,7 @@ def without_name(key):
     return {**rest, "name": key["name"]} if key.get("name") else rest
 
 
-def name_in_b(parent):
+def name_in_b(parent: Any) -> Any:
     if not parent.get("name"):
         raise ValueError("A.name was not provided")
     return f"b.a.nameInB {parent['name']}"

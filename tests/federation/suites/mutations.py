@@ -14,26 +14,26 @@ def reset() -> None:
     STATE.update(products=[], categories=[], numbers={})
 
 
-def products():
+def products() -> Any:
     if find(STATE["products"], id="p1") is None:
         STATE["products"].append({"id": "p1", "name": "p1-name", "price": 9.99})
     return STATE["products"]
 
 
-def add_product(_, input):  # noqa: A002
+def add_product(_: Any, input: Any) -> Any:  # noqa: A002
     added = {"id": f"p-added-{len(STATE['products'])}", **input}
     STATE["products"].append(added)
     return added
 
 
-def take_product(key):
+def take_product(key: Any) -> Any:
     """Resolve a reference once: the second entity call to any graph finds nothing."""
     found = find(STATE["products"], id=key["id"])
     STATE["products"] = [one for one in STATE["products"] if one is not found]
     return found
 
 
-def add_category(_, name, requestId):  # noqa: N803
+def add_category(_: Any, name: Any, requestId: Any) -> Any:  # noqa: N803
     added = {"id": f"c-added-{requestId}", "name": name}
     if find(STATE["categories"], id=added["id"]):
         raise ValueError("Category with this requestId was already added")
@@ -41,17 +41,17 @@ def add_category(_, name, requestId):  # noqa: N803
     return added
 
 
-def add(_, num, requestId):  # noqa: N803
+def add(_: Any, num: Any, requestId: Any) -> Any:  # noqa: N803
     STATE["numbers"][requestId] = STATE["numbers"].get(requestId, 0) + num
     return STATE["numbers"][requestId]
 
 
-def multiply(_, by, requestId):  # noqa: N803
+def multiply(_: Any, by: Any, requestId: Any) -> Any:  # noqa: N803
     STATE["numbers"][requestId] = STATE["numbers"].get(requestId, 0) * by
     return STATE["numbers"][requestId]
 
 
-def is_expensive(parent):
+def is_expensive(parent: Any) -> Any:
     if not isinstance(parent.get("price"), float):
         raise TypeError("Price is not available")
     return parent["price"] > 100

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
 PRODUCTS = [{"id": n, "name": f"name-{n}", "price": 100 * int(n)} for n in ("1", "2")]
 
 
-def resolve(*keys):
+def resolve(*keys: Any) -> Any:
     return lambda key: only(find(PRODUCTS, id=key["id"]), *keys)
 
 

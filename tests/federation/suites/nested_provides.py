@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, only
 
@@ -12,12 +14,12 @@ CATEGORIES = {
 PRODUCTS = [{"id": "p1", "categories": ["c1", "c2"]}, {"id": "p2", "categories": ["c3", "c2"]}]
 
 
-def detour(_):
+def detour(_: Any) -> Any:
     raise AssertionError("the category graph provides it all")
 
 
-def expanded(*, with_sub: bool):
-    def category(id_):
+def expanded(*, with_sub: bool) -> Any:
+    def category(id_: Any) -> Any:
         found = only(CATEGORIES[id_], "id", "name")
         if with_sub:
             below = CATEGORIES[id_]["subCategories"]

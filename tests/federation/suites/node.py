@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
@@ -12,7 +14,9 @@ PRODUCTS = [
 CATEGORIES = [{"id": "pc-1", "name": "Category 1"}, {"id": "c-2", "name": "Category 2"}]
 
 
-def graph(name, more="", product="", category="", query=None):
+def graph(
+    name: Any, more: Any = "", product: Any = "", category: Any = "", query: Any = None
+) -> Any:
     return Subgraph(
         name,
         f"""{FED2}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case
 
 BREAD = {"__typename": "Bread", "id": "p1", "name": "p1-name"}
 
 
-def never(_):
+def never(_: Any) -> Any:
     raise AssertionError("Not resolvable")
 
 
-def bread(key):
+def bread(key: Any) -> Any:
     return BREAD if key["id"] == "p1" else None
 
 

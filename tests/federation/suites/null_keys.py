@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
@@ -12,7 +14,7 @@ BOOKS = [
 ]
 
 
-def book(key):
+def book(key: Any) -> Any:
     field = "upc" if "upc" in key else "id"
     found = find(BOOKS, **{field: key[field]})
     if found is None:
@@ -20,7 +22,7 @@ def book(key):
     return found
 
 
-def book_in_b(key):
+def book_in_b(key: Any) -> Any:
     found = book(key)
     return None if found["id"] == "3" else only(found, "id", "upc")
 

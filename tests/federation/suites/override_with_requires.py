@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
 USERS = [{"id": f"u{n}", "name": f"u{n}-name"} for n in (1, 2, 3)]
 
 
-def known(key):
+def known(key: Any) -> Any:
     return {name: key[name] for name in ("id", "name") if name in key}
 
 
-def requiring(name, user):
+def requiring(name: Any, user: Any) -> Any:
     return Subgraph(
         name,
         f"""{FED2}
@@ -46,7 +48,7 @@ B = Subgraph(
 )
 
 
-def everything(user):
+def everything(user: Any) -> Any:
     name = user["name"]
     return {**only(user, "id", "name"), "aName": f"a__{name}", "cName": f"c__{name}"}
 

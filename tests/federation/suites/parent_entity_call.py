@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find
 
@@ -15,16 +17,16 @@ CATEGORIES = [
 ]
 
 
-def product(key):
+def product(key: Any) -> Any:
     return find(PRODUCTS, **{name: key[name] for name in ("id", "pid") if name in key})
 
 
-def category(parent):
+def category(parent: Any) -> Any:
     return find(CATEGORIES, id=parent["categoryId"])
 
 
-def graph(name, keys, more, category_type, *, is_entity):
-    resolvers = {"Product": {"__resolveReference": product, "category": category}}
+def graph(name: Any, keys: Any, more: Any, category_type: Any, *, is_entity: Any) -> Any:
+    resolvers: dict[str, Any] = {"Product": {"__resolveReference": product, "category": category}}
     if is_entity:
         resolvers["Category"] = {"__resolveReference": lambda key: find(CATEGORIES, id=key["id"])}
     if more:

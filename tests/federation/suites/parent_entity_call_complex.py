@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case
 
 
-def named(kind):
+def named(kind: Any) -> Any:
     return lambda key: {"id": key["id"], "name": f"{kind}#{key['id']}"}
 
 

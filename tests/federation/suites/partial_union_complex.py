@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case
 
@@ -10,11 +12,11 @@ ONLY_A = {"__typename": "OnlyA", "a": "only a"}
 ONLY_B = {"__typename": "OnlyB", "b": "only b"}
 
 
-def graph(name, own, more=""):
+def graph(name: Any, own: Any, more: Any = "") -> Any:
     only = f"Only{name.upper()}"
     actions = [COMMON, own]
 
-    def container(actions):
+    def container(actions: Any) -> Any:
         return {"id": "container-1", "wrapper": {"actions": actions}}
 
     return Subgraph(

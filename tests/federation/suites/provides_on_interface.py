@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find
 
@@ -10,7 +12,7 @@ CAT = {"__typename": "Cat", "id": "a2", "name": "Whiskers", "age": 6}
 BOOK = {"__typename": "Book", "id": "m1", "animals": [DOG, CAT]}
 
 
-def detour(*_):
+def detour(*_: Any) -> Any:
     raise AssertionError("graph b provides it")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
@@ -9,7 +11,7 @@ BOOK = {"__typename": "Book", "id": "m1", "title": "Book 1"}
 MOVIE = {"__typename": "Movie", "id": "m2", "title": "Movie 1"}
 
 
-def detour(*_):
+def detour(*_: Any) -> Any:
     raise AssertionError("graph b provides it")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find
 
@@ -12,17 +14,17 @@ AUTHORS = [
 POSTS = [{"id": "p1", "author": AUTHORS[0]}, {"id": "p2", "author": AUTHORS[1]}]
 
 
-def by_expert(parent):
+def by_expert(parent: Any) -> Any:
     known = parent.get("byNovice")
     return None if known is None else not known
 
 
-def by_novice(parent):
+def by_novice(parent: Any) -> Any:
     years = (parent.get("author") or {}).get("yearsOfExperience")
     return None if years is None else years < 10
 
 
-def post(key):
+def post(key: Any) -> Any:
     found = find(POSTS, id=key["id"])
     return found and {**found, **key}
 

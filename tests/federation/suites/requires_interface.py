@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
@@ -15,18 +17,18 @@ ADDRESSES = [
 ]
 
 
-def address(key):
+def address(key: Any) -> Any:
     return find(ADDRESSES, id=key["id"])
 
 
-def known_user(key):
+def known_user(key: Any) -> Any:
     found = only(find(USERS, id=key["id"]), "id", "name")
     given = (key.get("address") or {}).get("id")
     return {**found, "address": {"id": given}} if found and given else found
 
 
-def of_address(field):
-    def resolve(parent):
+def of_address(field: Any) -> Any:
+    def resolve(parent: Any) -> Any:
         given = (parent.get("address") or {}).get("id")
         return address({"id": given})[field] if given else None
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case
 
 PRODUCT = {"id": "p1", "price": 699.99, "hasDiscount": True}
 
 
-def derive(key, given, name, value):
+def derive(key: Any, given: Any, name: Any, value: Any) -> Any:
     return {name: value(key[given])} if given in key else {}
 
 
-def in_c(key):
+def in_c(key: Any) -> Any:
     return {
         "id": key["id"],
         **derive(key, "price", "isExpensive", lambda price: price > 500),
@@ -20,7 +22,7 @@ def in_c(key):
     }
 
 
-def in_d(key):
+def in_d(key: Any) -> Any:
     return {
         "id": key["id"],
         **derive(key, "isExpensive", "canAfford", lambda it: not it),

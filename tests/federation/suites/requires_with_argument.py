@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
@@ -22,7 +24,7 @@ COMMENTS = [
 AUTHORS = [{"id": "a1", "name": "a1-name"}, {"id": "a2", "name": "a2-name"}]
 
 
-def known_product(key):
+def known_product(key: Any) -> Any:
     found = only(find(PRODUCTS, upc=key["upc"]), "upc")
     return (
         {**found, **only(key, "price", "weight")} if "price" in key and "weight" in key else found
@@ -65,24 +67,24 @@ B = Subgraph(
         "Query": {"products": PRODUCTS},
         "Product": {
             "__resolveReference": lambda key: find(PRODUCTS, upc=key["upc"]),
-            "price": lambda parent, currency: parent["price"],  # noqa: ARG005
+            "price": lambda parent, currency: parent["price"],
         },
     },
 )
 
 
-def comments(post, limit):
+def comments(post: Any, limit: Any) -> Any:
     return [one for one in COMMENTS if one["postId"] == post["id"]][:limit]
 
 
-def judged(key):
+def judged(key: Any) -> Any:
     found = only(find(COMMENTS, id=key["id"]), "id", "authorId", "body")
     same = key.get("sameCommentOnOtherPosts")
     spam = bool(same) and all(one["id"] for post in same for one in post["comments"])
     return {**found, "isCommentSpam": spam}
 
 
-def authored(key):
+def authored(key: Any) -> Any:
     if "comments" not in key:
         return only(key, "id")
     if len(key["comments"]) != 3:
@@ -90,7 +92,7 @@ def authored(key):
     return {"id": key["id"], "author": find(AUTHORS, id=key["comments"][2]["authorId"])}
 
 
-def same_comment(parent):
+def same_comment(parent: Any) -> Any:
     found = find(COMMENTS, id=parent["id"])
     return [
         {"id": one["postId"]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
@@ -18,11 +20,11 @@ PRODUCTS = [
 RATES = {"USD": 1, "EUR": 1.5}
 
 
-def known(key):
+def known(key: Any) -> Any:
     return {"category": find(PRODUCTS, upc=key["upc"])["category"], **key}
 
 
-def shipping(parent):
+def shipping(parent: Any) -> Any:
     return int(parent["price"] * parent["weight"] * 10)
 
 
@@ -68,7 +70,7 @@ B = Subgraph(
             "price": lambda parent, currency: parent["price"] * RATES[currency],
         },
         "Category": {
-            "averagePrice": lambda parent, currency: parent["averagePrice"],  # noqa: ARG005
+            "averagePrice": lambda parent, currency: parent["averagePrice"],
         },
     },
 )

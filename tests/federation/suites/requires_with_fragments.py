@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find
 
@@ -12,11 +14,11 @@ FOOS = [
 ]
 
 
-def data(parent):
+def data(parent: Any) -> Any:
     return find(FOOS, id=find(ENTITIES, id=parent["id"])["data"])
 
 
-def requirer(suffix):
+def requirer(suffix: Any) -> Any:
     return lambda parent: f"{parent['data']['foo']}_{suffix}"
 
 

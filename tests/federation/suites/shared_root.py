@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case
 
@@ -13,7 +15,7 @@ PRODUCT = {
 }
 
 
-def graph(name, type_):
+def graph(name: Any, type_: Any) -> Any:
     return Subgraph(
         name,
         f"""{FED2}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case
 
 USER = {"id": "u1", "email": "u1@example.com", "nickname": "user1"}
 
 
-def by(field):
+def by(field: Any) -> Any:
     return lambda key: USER if key[field] == USER[field] else None
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find
 
 USERS = [{"id": "u1", "age": 11, "friends": ["u2"]}, {"id": "u2", "age": 22, "friends": ["u1"]}]
 
 
-def user(key):
+def user(key: Any) -> Any:
     return find(USERS, id=key["id"])
 
 
-def friends(parent, type=None):  # noqa: A002
+def friends(parent: Any, type: Any = None) -> Any:  # noqa: A002
     if type != "FAMILY":
         raise ValueError("the default has not been applied")
     return [find(USERS, id=one) for one in parent["friends"]]
@@ -44,7 +46,7 @@ FRIENDS = Subgraph(
 )
 
 
-def befriended(**more):
+def befriended(**more: Any) -> Any:
     return [
         {"id": "u1", "friends": [{"id": "u2", **more}]},
         {"id": "u2", "friends": [{"id": "u1", **more}]},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
@@ -16,25 +18,25 @@ ACCOUNTS = [
 ]
 
 
-def user(key):
+def user(key: Any) -> Any:
     found = find(USERS, id=key["id"])
     return found and {"__typename": "User", **only(found, "id", "name", "age")}
 
 
-def account(key):
+def account(key: Any) -> Any:
     return only(find(ACCOUNTS, id=key["id"]), "__typename", "id", "isActive")
 
 
-def admin(key):
+def admin(key: Any) -> Any:
     found = find(ACCOUNTS, id=key["id"])
     return found if found and found["__typename"] == "Admin" else None
 
 
-def is_main(parent):
+def is_main(parent: Any) -> Any:
     return find(ACCOUNTS, id=parent["id"])["isMain"]
 
 
-def nameless(key):
+def nameless(key: Any) -> Any:
     # A wrong type name on purpose: nobody may believe it.
     return {"__typename": "Never", "id": key["id"]} if find(ACCOUNTS, id=key["id"]) else None
 

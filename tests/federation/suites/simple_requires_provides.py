@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
@@ -12,11 +14,11 @@ REVIEWS = [
 ]
 
 
-def user(key):
+def user(key: Any) -> Any:
     return find(USERS, id=key["id"])
 
 
-def shipping(parent):
+def shipping(parent: Any) -> Any:
     return parent["price"] * parent["weight"] * 10
 
 
@@ -95,7 +97,7 @@ AUTHOR = {"id": "u1", "username": "u-username-1"}
 ESTIMATES = [110, 440]
 
 
-def my_products(*products):
+def my_products(*products: Any) -> Any:
     return {"me": {"reviews": [{"product": one} for one in products]}}
 
 

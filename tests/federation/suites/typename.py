@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.federation.subgraphs import FED2, Subgraph
 from tests.federation.suites import Area, Case, find, only
 
@@ -10,7 +12,7 @@ USERS = [
 ]
 
 
-def user(key):
+def user(key: Any) -> Any:
     return find(USERS, id=key["id"])
 
 
