@@ -298,6 +298,10 @@ async def _until_paid(owner: Api, organization: str, amount: int) -> None:
 
 
 async def _plan(owner: Api, company: Company, organization: str) -> None:
+    query = "query($id: ID!) { organization(id: $id) { plan { code } } }"
+    data = await owner.ask(query, id=organization)
+    if data["organization"]["plan"]["code"] == company.plan:
+        return
     await owner.ask(
         "mutation($input: ChangePlanInput!)"
         " { changePlan(input: $input) { invoice { number status } } }",

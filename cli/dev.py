@@ -37,7 +37,7 @@ def run(home: Path, *, host: str, port: int, reset: bool) -> None:
         signal.signal(number, _stop)
     try:
         with ExitStack() as stack:
-            stack.enter_context(_alone(home))
+            stack.enter_context(_alone(home, port))
             _run(stack, home, host=host, port=port, reset=reset)
     except embedded.EmbeddedError as error:
         raise ClickException(str(error)) from error
@@ -83,7 +83,7 @@ def _stripe(settings: Settings) -> str | None:
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def _alone(home: Path, port: int) -> Iterator[None]:
     """Refuses a second `dev` with the same data."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / "dev.lock").open("a+") as lock:
@@ -91,12 +91,13 @@ def _alone(home: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
+            other, _, where = lock.read().partition(" ")
             raise ClickException(
                 f"the data in {home} is in use: ./nexus dev already runs,"
-                f" as process {lock.read().strip()}"
+                f" as process {other} on port {where}"
             ) from error
         lock.truncate(0)
-        lock.write(str(os.getpid()))
+        lock.write(f"{os.getpid()} {port}")
         lock.flush()
         yield
 

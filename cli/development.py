@@ -27,7 +27,8 @@ def settings() -> Settings:
                 "nothing is configured: set the NEXUS_ variables, or start ./nexus dev, whose"
                 " servers this command then uses"
             )
-        return prepare(addresses, HOME)
+        _, _, port = (HOME / "dev.lock").read_text().partition(" ")
+        return prepare(addresses, HOME, port=int(port or 4000))
     return _loaded()
 
 
