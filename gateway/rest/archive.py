@@ -7,7 +7,7 @@ import re
 import unicodedata
 import zipfile
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 __all__ = ["Archive"]
 
@@ -19,7 +19,8 @@ class Archive:
     """Takes documents and files, and gives the bytes that are ready to be sent.
 
     It keeps nothing but the list of its entries, which a ZIP repeats at its end:
-    an archive that was cut off has no such list, and no program opens it.
+    an archive that was cut off has no such list, and no program opens it.  Use it
+    in a ``with`` block, at whose end what was not taken is thrown away.
     """
 
     def __init__(self, now: dt.datetime) -> None:
@@ -27,6 +28,16 @@ class Archive:
         self._zip = zipfile.ZipFile(self._made, "w", zipfile.ZIP_DEFLATED)
         self._time = (now.year, now.month, now.day, now.hour, now.minute, now.second)
         self._names: set[str] = set()
+        self._handle: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A ZIP insists on being closed, even one that nobody will read.
+        if self._handle is not None:
+            self._handle.close()
+        self._zip.close()
 
     def document(self, path: str, text: str) -> bytes:
         """The entry of a text."""
@@ -37,7 +48,8 @@ class Archive:
         """An entry to be filled."""
         entry = self._entry(path)
         entry.file_size = size
-        return Entry(self._zip.open(entry, "w"), self._made)
+        self._handle = self._zip.open(entry, "w")
+        return Entry(self._handle, self._made)
 
     def close(self) -> bytes:
         """The end; nothing can be added any more."""

@@ -45,7 +45,7 @@ _EXPORT_PATHS = ("/api/user/export", "/api/v1/users/me/export")
 _REQUEST_PATHS = ("/api/user/deletion-request", "/api/v1/users/me/deletion-requests")
 _MOST_EXPORTS = 8
 _CHUNK = 65_536
-_STALLED_SECONDS = 30
+_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=30)
 _NO_STORE = {"cache-control": "no-store"}
 
 _EXPORTS = {name: question(name, EXPORT_QUERY, "userId", "after") for name in SUBGRAPHS}
@@ -266,28 +266,36 @@ class _Exports:
     ) -> AsyncGenerator[bytes]:
         # Each question has its own time limit; the whole takes as long as it takes.
         deadline.set(None)
-        archive = Archive(now)
-        async with aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=_STALLED_SECONDS, sock_read=_STALLED_SECONDS
-            ),
-            auto_decompress=False,
-        ) as files:
-            for name in SUBGRAPHS:
-                page = pages.pop(name)
-                while True:
-                    for document in page["documents"]:
-                        yield archive.document(document["path"], document["json"])
-                    for file in page["files"]:
-                        async with aclosing(_file(archive, files, file)) as chunks:
-                            async for chunk in chunks:
-                                yield chunk
-                    if page["endCursor"] is None:
-                        break
-                    page = await self._page(name, user_id, page["endCursor"])
-        manifest = {"user_id": user_id, "exported_at": now, "domains": SUBGRAPHS, "complete": True}
-        yield archive.document("manifest.json", orjson.dumps(manifest).decode())
-        yield archive.close()
+        with Archive(now) as archive:
+            async with aiohttp.ClientSession(timeout=_PATIENCE, auto_decompress=False) as files:
+                for name in SUBGRAPHS:
+                    async with aclosing(self._domain(name, user_id, pages, archive, files)) as part:
+                        async for chunk in part:
+                            yield chunk
+            manifest = {"user_id": user_id, "exported_at": now, "domains": SUBGRAPHS}
+            yield archive.document("manifest.json", orjson.dumps(manifest).decode())
+            yield archive.close()
+
+    async def _domain(
+        self,
+        name: str,
+        user_id: str,
+        pages: dict[str, Mapping[str, Any]],
+        archive: Archive,
+        files: aiohttp.ClientSession,
+    ) -> AsyncGenerator[bytes]:
+        """The entries of one domain, of which the first page is there already."""
+        page = pages.pop(name)
+        while True:
+            for document in page["documents"]:
+                yield archive.document(document["path"], document["json"])
+            for file in page["files"]:
+                async with aclosing(_file(archive, files, file)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            if page["endCursor"] is None:
+                return
+            page = await self._page(name, user_id, page["endCursor"])
 
 
 class _Download(StreamingResponse):

@@ -154,7 +154,7 @@ async def test_an_export_holds_the_documents_of_every_domain(exports: Exports) -
     for name in SUBGRAPHS:
         assert json.loads(archive.read(f"{name}/things.json")) == [{"of": name}]
     manifest = json.loads(archive.read("manifest.json"))
-    assert (manifest["user_id"], manifest["complete"]) == (ADA, True)
+    assert (manifest["user_id"], manifest["domains"]) == (ADA, list(SUBGRAPHS))
 
 
 async def test_the_versioned_path_is_the_same(exports: Exports) -> None:
