@@ -84,4 +84,4 @@ class File(Base):
     @property
     def object_key(self) -> str:
         """Where its bytes are in the bucket; nothing in it was chosen by a client."""
-        return f"{self.owner_id}/{self.id}"
+        return f"files/{self.owner_id}/{self.id}"

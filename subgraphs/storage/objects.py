@@ -60,7 +60,8 @@ class Objects:
 
     def __init__(self, settings: S3Settings, clock: Callable[[], dt.datetime]) -> None:
         self._settings = settings
-        self._signer = _Signer(settings, clock)
+        self._outside = _Signer(settings, settings.public_endpoint or settings.endpoint, clock)
+        self._inside = _Signer(settings, settings.endpoint, clock)
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._making = asyncio.Lock()
@@ -83,14 +84,18 @@ class Objects:
             "x-amz-server-side-encryption": "AES256",
         }
         signed = {**headers, "content-length": str(size_bytes)}
-        url = self._signer.url("PUT", key, headers=signed, seconds=seconds)
+        url = self._outside.url("PUT", key, headers=signed, seconds=seconds)
         return Upload(url, headers)
 
     def download_url(self, key: str, *, name: str) -> str:
         """Where the object can be read for some minutes; a browser saves it as ``name``."""
         disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
         query = {"response-content-disposition": disposition}
-        return self._signer.url("GET", key, query=query, seconds=DOWNLOAD_SECONDS)
+        return self._outside.url("GET", key, query=query, seconds=DOWNLOAD_SECONDS)
+
+    def inside_url(self, key: str) -> str:
+        """Where our own processes can read the object for an hour."""
+        return self._inside.url("GET", key, seconds=3600)
 
     async def stat(self, key: str) -> Stored | None:
         """What is stored under the key."""
@@ -123,12 +128,14 @@ class Objects:
             if answer.get("Errors"):
                 raise Unavailable(f"The object store kept {len(answer['Errors'])} objects.")
 
-    async def all(self) -> AsyncIterator[list[Stored]]:
-        """Every object, in pages."""
+    async def under(self, prefix: str) -> AsyncIterator[list[Stored]]:
+        """Every object whose key begins so, in pages."""
         position: dict[str, str] = {}
         while True:
             async with self._connected() as client:
-                answer = await client.list_objects_v2(Bucket=self._settings.bucket, **position)
+                answer = await client.list_objects_v2(
+                    Bucket=self._settings.bucket, Prefix=prefix, **position
+                )
             yield [
                 Stored(each["Key"], each["Size"], each["LastModified"])
                 for each in answer.get("Contents", [])
@@ -209,13 +216,15 @@ class _Signer:
     Query Parameters"), with paths that name the bucket.
     """
 
-    def __init__(self, settings: S3Settings, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self, settings: S3Settings, endpoint: str, clock: Callable[[], dt.datetime]
+    ) -> None:
         self._settings = settings
         self._clock = clock
-        endpoint = urlsplit(settings.public_endpoint or settings.endpoint)
-        self._origin = f"{endpoint.scheme}://{endpoint.netloc}"
-        self._host = endpoint.netloc
-        self._root = f"{endpoint.path.rstrip('/')}/{settings.bucket}"
+        parts = urlsplit(endpoint)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._host = parts.netloc
+        self._root = f"{parts.path.rstrip('/')}/{settings.bucket}"
         self._key: tuple[str, bytes] = ("", b"")
 
     def url(

@@ -336,7 +336,7 @@ async def _export_files(resources: Resources, user_id: str, after: str | None) -
     bytes_of = [
         PrivacyFile(
             path=f"storage/files/{row.id}/{row.name}",
-            url=resources.objects.download_url(row.object_key, name=row.name),
+            url=resources.objects.inside_url(row.object_key),
             size_bytes=BigInt(row.size_bytes),
         )
         for row in rows

@@ -23,7 +23,8 @@ logger = get_logger(__name__)
 
 PURGE = "purge_owner"
 AT_ONCE = 500
-ORPHAN_AFTER = dt.timedelta(days=1)
+ORPHAN_AFTER = dt.timedelta(days=30)
+"""A database restored from a backup knows nothing of newer files: there is time to notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def schedules(
             logger.info("uploads.swept", count=total)
 
     async def sweep_orphans() -> None:
-        async for page in objects.all():
+        async for page in objects.under("files/"):
             old = {
                 each.key: file_id
                 for each in page

@@ -274,7 +274,7 @@ async def test_who_is_erased_leaves_no_files_and_no_name(storage: Storage) -> No
         async with asyncio.timeout(30):
             assert (await anext(erased)).request_id == "r"
     for file_id in (own, pending["file"]["id"]):
-        assert await storage.objects.stat(f"{user_id}/{file_id}") is None
+        assert await storage.objects.stat(f"files/{user_id}/{file_id}") is None
     [left] = await storage.sql("select id, uploaded_by from files")
     assert (str(left.id), left.uploaded_by) == (shared, None)
     assert await storage.account(user_id) == (0, 0, 0)
@@ -304,7 +304,7 @@ async def test_a_closed_organization_loses_its_files_and_takes_no_more(storage: 
     assert await storage.jobs() == ["purge_owner"]
     _, purge_owner = jobs(storage.database, storage.objects, lambda: dt.datetime.now(dt.UTC))
     await asyncio.gather(*(purge_owner.run({"owner_id": ours}) for _ in range(2)))
-    assert await storage.objects.stat(f"{ours}/{file_id}") is None
+    assert await storage.objects.stat(f"files/{ours}/{file_id}") is None
     assert await storage.account(ours) == (0, 0, 0)
     assert len(await storage.sql("select 1 from files")) == 1
     given = announced(CONTENT, organizationId=ours)

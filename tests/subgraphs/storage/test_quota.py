@@ -141,7 +141,7 @@ async def test_uploads_that_nobody_finishes_are_swept(storage: Storage) -> None:
 async def test_the_bytes_go_after_the_file(storage: Storage) -> None:
     ada = person()
     file_id = await storage.upload(CONTENT, by=ada)
-    key = f"{ada.user_id}/{file_id}"
+    key = f"files/{ada.user_id}/{file_id}"
     await storage.data(DELETE, {"input": {"fileId": file_id}}, by=ada)
     assert await storage.objects.stat(key) is not None
     # Now, and once more when the address for uploading is certain to have ended.
@@ -159,13 +159,15 @@ async def test_objects_without_a_file_are_found_and_deleted(storage: Storage) ->
     await storage.sql("delete from files where id = :id", id=orphan)
     _, sweep_orphans = schedules(storage.database, storage.objects, _now)
     await sweep_orphans.run()
-    assert await storage.objects.stat(f"{ada.user_id}/{orphan}") is not None  # too young to tell
+    assert (
+        await storage.objects.stat(f"files/{ada.user_id}/{orphan}") is not None
+    )  # too young to tell
     _, sweep_orphans = schedules(
-        storage.database, storage.objects, lambda: _now() + dt.timedelta(days=2)
+        storage.database, storage.objects, lambda: _now() + dt.timedelta(days=31)
     )
     await sweep_orphans.run()
-    assert await storage.objects.stat(f"{ada.user_id}/{orphan}") is None
-    assert await storage.objects.stat(f"{ada.user_id}/{kept}") is not None
+    assert await storage.objects.stat(f"files/{ada.user_id}/{orphan}") is None
+    assert await storage.objects.stat(f"files/{ada.user_id}/{kept}") is not None
 
 
 async def test_usage_takes_the_limit_from_the_plan(storage: Storage) -> None:

@@ -97,7 +97,7 @@ async def test_completing_finds_out_when_other_bytes_are_there(storage: Storage)
     """As a server would store them that does not check what was signed."""
     ada = person()
     announcement = await storage.request(CONTENT, by=ada)
-    key = f"{ada.user_id}/{announcement['file']['id']}"
+    key = f"files/{ada.user_id}/{announcement['file']['id']}"
     for content, kind in ((b"HELLO, WORLD", "text/plain"), (b"x", "text/plain"), (CONTENT, "a/b")):
         planted = storage.objects.upload(
             key,
@@ -120,7 +120,7 @@ async def test_addresses_end(storage: Storage) -> None:
     assert parse_qs(urlsplit(url).query)["X-Amz-Expires"] == [str(DOWNLOAD_SECONDS)]
     now = dt.datetime.now(dt.UTC)
     past = Objects(storage.settings.s3, lambda: now - dt.timedelta(seconds=DOWNLOAD_SECONDS + 60))
-    key = f"{ada.user_id}/{file_id}"
+    key = f"files/{ada.user_id}/{file_id}"
     assert (await storage.client.get(past.download_url(key, name="a"))).status_code == 403
     assert (await storage.client.get(url.replace(file_id, new_id()))).status_code == 403
 
