@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import ExecutionResult, OperationType
 from prometheus_client import Counter
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -24,6 +25,7 @@ from shared.errors import NexusError, Unauthenticated
 from shared.execution import Executor, PreparedOperation
 from shared.graphql import format_error
 from shared.logger import service_name
+from shared.observation import Observed
 from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
 from shared.protocols.problem_details import problem
@@ -233,6 +235,13 @@ def serve(
             *(_signed(route, identify) for route in subgraph.routes),
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
+        ],
+        middleware=[
+            Middleware(
+                Observed,
+                service=subgraph.name,
+                timeout_seconds=settings.http.request_timeout_seconds,
+            )
         ],
         lifespan=lifespan,
     )
