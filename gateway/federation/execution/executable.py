@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from graphql import is_object_type
+from graphql import is_object_type, parse
 
 from gateway.federation.execution.merge import Merger, plot_plan, shape_of
 from gateway.federation.execution.nulls import explain_nulls
@@ -44,7 +44,8 @@ class Response:
 
 def compile_plan(supergraph: Supergraph, operation: Operation, plan: QueryPlan) -> ExecutablePlan:
     """Return the executable form of a plan; good for every request with the same operation."""
-    shapes = [shape_of(fetch.document) for fetch in plan.fetches]
+    documents = [parse(fetch.document, no_location=True) for fetch in plan.fetches]
+    shapes = [shape_of(document) for document in documents]
     # The root fields, before renames add to them.
     roots = [list(shape) for shape in shapes]
     plot = plot_plan(plan.fetches, shapes)
@@ -58,7 +59,7 @@ def compile_plan(supergraph: Supergraph, operation: Operation, plan: QueryPlan) 
         supergraph=supergraph,
         operation=operation,
         plan=plan,
-        passthrough=passes_through(supergraph, operation, plan),
+        passthrough=passes_through(supergraph, operation, plan, documents),
         _steps=steps[1:] if is_stream else steps,
         _stream=steps[0] if is_stream else None,
         _schedule=schedule_fetches(plan.fetches[1:] if is_stream else plan.fetches),

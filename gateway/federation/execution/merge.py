@@ -17,7 +17,6 @@ from graphql import (
     FragmentSpreadNode,
     InlineFragmentNode,
     OperationDefinitionNode,
-    parse,
 )
 
 from gateway.federation.execution.positions import keys_of
@@ -26,7 +25,7 @@ from gateway.federation.plan import AT, Gate
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from graphql import SelectionSetNode
+    from graphql import DocumentNode, SelectionSetNode
 
     from gateway.federation.plan import Fetch, KeyRenamer, PathStep
 
@@ -92,9 +91,9 @@ def plot_plan(fetches: Sequence[Fetch], shapes: Sequence[Shape]) -> Plot:
     return root.plot()
 
 
-def shape_of(document: str) -> Shape:
+def shape_of(document: DocumentNode) -> Shape:
     """Return the response keys a fetch's document can answer with, whatever the types."""
-    definitions = parse(document, no_location=True).definitions
+    definitions = document.definitions
     fragments = {
         one.name.value: one.selection_set
         for one in definitions

@@ -12,7 +12,6 @@ from graphql import (
     get_named_type,
     is_abstract_type,
     is_composite_type,
-    parse,
 )
 
 from gateway.federation.operation.introspection import INTROSPECTION_FIELDS
@@ -21,7 +20,7 @@ from gateway.federation.operation.selection import Field, Fragment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graphql import GraphQLCompositeType, SelectionSetNode
+    from graphql import DocumentNode, GraphQLCompositeType, SelectionSetNode
 
     from gateway.federation.operation.selection import Operation, Selection
     from gateway.federation.plan import QueryPlan
@@ -30,12 +29,18 @@ if TYPE_CHECKING:
 __all__ = ["passes_through"]
 
 
-def passes_through(supergraph: Supergraph, operation: Operation, plan: QueryPlan) -> bool:
+def passes_through(
+    supergraph: Supergraph,
+    operation: Operation,
+    plan: QueryPlan,
+    documents: Sequence[DocumentNode],
+) -> bool:
     """Return whether the answer of the plan's only fetch needs no projection.
 
     So it is if the subgraph is asked for exactly what the client selected, and
     nothing it may answer is hidden from clients.  The subgraph's own types are
     at least as strict as the API's, so its nulls have bubbled far enough.
+    `documents` are the fetches', parsed.
     """
     if len(plan.fetches) != 1:
         return False
@@ -46,7 +51,7 @@ def passes_through(supergraph: Supergraph, operation: Operation, plan: QueryPlan
         isinstance(one, Field) and one.name in INTROSPECTION_FIELDS for one in operation.selections
     ):
         return False
-    definition, *fragments = parse(fetch.document, no_location=True).definitions
+    definition, *fragments = documents[0].definitions
     if fragments or not isinstance(definition, OperationDefinitionNode):
         return False
     if not _same(definition.selection_set, operation.selections):

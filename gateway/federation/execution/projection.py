@@ -115,9 +115,8 @@ class _Compiler:
     supergraph_schema: GraphQLSchema
     scope: dict[str, Any] = field(default_factory=lambda: {"unfit": _unfit})
     pending: list[str] = field(default_factory=list)
-    names: dict[tuple[str, tuple[int, ...]], str] = field(default_factory=dict)
-    alive: list[Sets] = field(default_factory=list)
-    """Keeps what `names` knows by its `id`."""
+    names: dict[tuple[str, str, Sets], str] = field(default_factory=dict)
+    """What is written already: equal selections on a type share a function."""
     list_functions: int = 0
 
     def load(self, name: str) -> Project:
@@ -144,11 +143,10 @@ class _Compiler:
         return name
 
     def _name(self, kind: str, type_: GraphQLCompositeType, sets: Sets) -> tuple[str, bool]:
-        key = (f"{kind} {type_.name}", tuple(map(id, sets)))
+        key = (kind, type_.name, sets)
         known = self.names.get(key)
         if known is not None:
             return known, False
-        self.alive.append(sets)
         name = self.names[key] = f"f{len(self.names)}"
         return name, True
 
