@@ -1,0 +1,36 @@
+"""Header rules, in their order."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.propagation import Insert, Propagate, Propagation, Remove
+
+HEADERS = {"authorization": "a", "x-one": "1", "x-two": "2", "content-length": "9", "te": "x"}
+
+
+@pytest.mark.parametrize(
+    ("propagation", "sent"),
+    [
+        (Propagation(()), {}),
+        (Propagation.named("authorization", "x-none"), {"authorization": "a"}),
+        (Propagation((Propagate("x-.*"),)), {"x-one": "1", "x-two": "2"}),
+        (Propagation((Propagate(".*"), Remove("x-.*"))), {"authorization": "a"}),
+        (Propagation((Propagate("x-one", rename="X-First"),)), {"x-first": "1"}),
+        (Propagation((Propagate("x-none", default="d"),)), {"x-none": "d"}),
+        (Propagation((Insert("X-From", "gateway"),)), {"x-from": "gateway"}),
+        (
+            Propagation((Propagate("x-one"),), {"billing": (Propagate("x-two"),)}),
+            {"x-one": "1", "x-two": "2"},
+        ),
+        (Propagation((), {"orgs": (Propagate(".*"),)}), {}),
+    ],
+)
+def test_a_subgraph_gets_what_the_rules_say(propagation: Propagation, sent: dict[str, str]) -> None:
+    assert propagation.to_subgraph(HEADERS, "billing") == sent
+
+
+def test_an_audience_is_all_that_any_subgraph_may_see() -> None:
+    rules = Propagation((Propagate("authorization"),), {"orgs": (Propagate("x-one"),)})
+    assert rules.audience(HEADERS) == {("authorization", "a"), ("x-one", "1")}
+    assert rules.audience({**HEADERS, "x-two": "3"}) == rules.audience(HEADERS)

@@ -1,0 +1,171 @@
+"""The gateway of any supergraph: HTTP subgraphs of any make, reloaded while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse, Response
+
+from gateway import standalone
+from gateway.federation.supergraph import SupergraphError
+from gateway.reloading import SourceUnavailable, UrlSource
+from shared.auth import ANONYMOUS, Identity
+from shared.protocols.endpoint import GraphQLEndpoint
+from shared.protocols.http import GraphQLHTTP
+from shared.protocols.websocket import GraphQLWebSocket
+from tests.clients import node, npm_packages
+from tests.gateway.library import SDL, Library, make_library
+from tests.serving import serving
+
+
+@dataclass
+class Running:
+    """A gateway, the file it watches, and the library behind it."""
+
+    url: str
+    path: Path
+    sdl: str
+    library: Library
+    seen: list[dict[str, str]]
+
+    @property
+    def graphql(self) -> str:
+        return f"{self.url}/graphql"
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    library, seen = Library(), list[dict[str, str]]()
+
+    async def identity(connection: HTTPConnection, _: object = None) -> Identity:
+        seen.append(dict(connection.headers))
+        return ANONYMOUS
+
+    async with AsyncExitStack() as stack:
+        sdl = SDL
+        for name, service in make_library(library).items():
+            app = GraphQLEndpoint(
+                http=GraphQLHTTP(service, identity), websocket=GraphQLWebSocket(service, identity)
+            )
+            address = await stack.enter_async_context(serving(app, lifespan="off"))
+            sdl = sdl.replace(f"http://{name}.test", address)
+        path = tmp_path / "supergraph.graphql"
+        path.write_text(sdl)
+        draining = asyncio.Event()
+        gateway = await standalone.create(str(path), draining=draining, watch_seconds=0.02)
+        url = await stack.enter_async_context(serving(gateway))
+        yield Running(url, path, sdl, library, seen)
+        draining.set()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=5) as client:
+        yield client
+
+
+async def ask(client: httpx.AsyncClient, running: Running, query: str) -> dict[str, Any]:
+    answer: dict[str, Any] = (await client.post(running.graphql, json={"query": query})).json()
+    return answer
+
+
+async def test_it_serves_the_supergraph_and_passes_the_audit(
+    running: Running, client: httpx.AsyncClient
+) -> None:
+    await npm_packages()
+    answer = await ask(client, running, "{ authors { name books { title } } }")
+    assert answer["data"]["authors"][0] == {"name": "Ursula", "books": [{"title": "Always"}]}
+    assert (await client.get(f"{running.url}/health")).json()["status"] == "ok"
+    results = await node("audit.mjs", running.graphql)
+    assert [result for result in results if result["status"] != "ok"] == []
+
+
+async def test_only_headers_that_the_rules_name_reach_subgraphs(
+    running: Running, client: httpx.AsyncClient
+) -> None:
+    await client.post(
+        running.graphql,
+        json={"query": "{ whoami }"},
+        headers={"authorization": "Bearer theirs", "x-secret": "1", "accept-language": "pt"},
+    )
+    (headers,) = running.seen
+    assert headers["authorization"] == "Bearer theirs"
+    assert headers["accept-language"] == "pt"
+    assert "x-secret" not in headers
+    assert "traceparent" in headers or "x-nexus-timeout-ms" in headers
+
+
+async def test_a_subscription_reaches_a_published_client(
+    running: Running, client: httpx.AsyncClient
+) -> None:
+    await npm_packages()
+    for isbn in ("a", None):
+        running.library.events.put_nowait(isbn)
+    requests = json.dumps([{"query": "subscription { bookAdded { title author { name } } }"}])
+    (answer,) = await node("graphql_ws.mjs", running.graphql.replace("http", "ws"), requests)
+    event = {"title": "Always", "author": {"name": "Ursula"}}
+    assert answer == {"results": [{"data": {"bookAdded": event}}]}
+
+
+async def until(client: httpx.AsyncClient, running: Running, query: str, *, valid: bool) -> None:
+    """Return when the gateway answers the query, or refuses it."""
+    async with asyncio.timeout(10):
+        while ("data" in await ask(client, running, query)) is not valid:
+            await asyncio.to_thread(lambda: None)
+
+
+async def test_a_new_supergraph_is_served_and_a_broken_one_is_not(
+    running: Running, client: httpx.AsyncClient
+) -> None:
+    await ask(client, running, "{ whoami }")
+    renamed = running.sdl.replace("whoami", "whois")
+    running.path.write_text(renamed)
+    await until(client, running, "{ whois }", valid=True)
+    running.path.write_text("type Query { broken")
+    metrics = ""
+    async with asyncio.timeout(10):
+        while "supergraph_refused 1.0" not in metrics:
+            metrics = (await client.get(f"{running.url}/metrics")).text
+    assert "data" in await ask(client, running, "{ whois }")
+    running.path.write_text(running.sdl)
+    await until(client, running, "{ whoami }", valid=True)
+
+
+async def test_a_supergraph_that_cannot_be_served_stops_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "supergraph.graphql"
+    with pytest.raises(SourceUnavailable, match="cannot read"):
+        await standalone.create(str(path), draining=asyncio.Event())
+    path.write_text("type Query { a: Int }")
+    with pytest.raises(SupergraphError, match="compose it first"):
+        await standalone.create(str(path), draining=asyncio.Event())
+
+
+async def test_an_address_is_asked_with_the_tag_of_what_it_gave() -> None:
+    asked: list[str | None] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        tag = Request(scope, receive).headers.get("if-none-match")
+        asked.append(tag)
+        response: Response = (
+            Response(status_code=304)
+            if tag == '"1"'
+            else PlainTextResponse("type Query", headers={"etag": '"1"'})
+        )
+        await response(scope, receive, send)
+
+    async with serving(app, lifespan="off") as url:
+        source = UrlSource(url)
+        assert await source.read() == "type Query"
+        assert await source.read() is None
+    assert asked == [None, '"1"']
+    with pytest.raises(SourceUnavailable):
+        await source.read()
