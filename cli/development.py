@@ -12,7 +12,7 @@ from click import ClickException
 
 from cli import embedded
 from cli.embedded import Addresses
-from cli.environment import HOME, ROOT
+from cli.environment import HOME, SUPERGRAPH
 from cli.secret_files import kept
 from shared.auth import Signer, generate_keys
 from shared.config import SUBGRAPHS, ConfigurationError, Settings, load
@@ -45,10 +45,7 @@ def prepare(
 
 
 def _loaded() -> Settings:
-    # A clone has the supergraph at its root, an installed wheel beside the gateway.
-    places = (ROOT / "supergraph.graphql", ROOT / "gateway" / "supergraph.graphql")
-    found = next((place for place in places if place.exists()), places[0])
-    os.environ.setdefault("NEXUS_SUPERGRAPH", str(found))
+    os.environ.setdefault("NEXUS_SUPERGRAPH", str(SUPERGRAPH))
     try:
         return load()
     except ConfigurationError as error:

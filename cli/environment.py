@@ -18,6 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".nexus"
+# A clone has the supergraph at its root, an installed wheel beside the gateway.
+IN_A_CLONE = (ROOT / "pyproject.toml").exists()
+SUPERGRAPH = ROOT / "supergraph.graphql" if IN_A_CLONE else ROOT / "gateway" / "supergraph.graphql"
 LOCK = ROOT / "requirements" / "development.lock"
 VENV = ROOT / ".venv"
 MARK = VENV / "installed.lock"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -11,10 +13,11 @@ from typing import ParamSpec
 
 import click
 
-from cli.environment import HOME, ROOT
+from cli.environment import HOME, IN_A_CLONE, SUPERGRAPH
 
 P = ParamSpec("P")
 
+FILE = click.Path(path_type=Path, dir_okay=False)
 PORT = click.IntRange(0, 65535)
 PROCESSES = ("all", "gateway", "users", "orgs", "billing", "storage")
 
@@ -24,7 +27,7 @@ def only_in_a_clone(command: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        if not (ROOT / "pyproject.toml").exists():
+        if not IN_A_CLONE:
             raise click.ClickException("this command works in a clone of the repository only")
         command(*args, **kwargs)
 
@@ -73,14 +76,14 @@ def test(arguments: tuple[str, ...]) -> None:
 @click.option(
     "--config",
     "configuration",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     default="supergraph.yaml",
     show_default=True,
     help="The subgraphs, in Rover's format.",
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     default="supergraph.graphql",
     show_default=True,
 )
@@ -158,6 +161,54 @@ def seed(url: str) -> None:
 
     asyncio.run(demo.seed(url))
     click.echo("the demo companies are there")
+
+
+@main.command()
+@click.option("--supergraph", required=True, help="A file or an http(s) address; it is watched.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", default=4000, show_default=True, type=PORT, help="Where to listen.")
+def gateway(*, supergraph: str, host: str, port: int) -> None:
+    """Serve any standard supergraph, with nothing of ours around it.
+
+    At /graphql, and its health at /health. Subgraphs are asked over HTTP.
+    """
+    from cli import serving
+
+    with serving.listen(host, port) as listener:
+        serving.run_standalone(supergraph, listener)
+
+
+@main.command()
+@click.argument("query")
+@click.option("--supergraph", type=FILE, help="Any standard supergraph.  [default: ours]")
+@click.option("--operation", help="Which operation, if there are several.")
+@click.option("--variables", default="{}", help="Values that @skip and @include need, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def plan(
+    *, query: str, supergraph: Path | None, operation: str | None, variables: str, as_json: bool
+) -> None:
+    """Print the query plan of an operation, in Apollo's notation.
+
+    QUERY is the operation, or a file that holds it; - reads standard input.
+    """
+    from cli import plan
+
+    try:
+        conditions = json.loads(variables)
+    except ValueError as error:
+        raise click.BadParameter(f"is not JSON: {error}", param_hint="--variables") from error
+    location = supergraph or SUPERGRAPH
+    click.echo(
+        plan.explain(location, query, operation=operation, conditions=conditions, as_json=as_json)
+    )
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@only_in_a_clone
+def bench(arguments: tuple[str, ...]) -> None:
+    """Measure the gateway, and write the figures into bench/results."""
+    sys.exit(subprocess.run([sys.executable, "-m", "bench", *arguments], check=False).returncode)
 
 
 @main.command()

@@ -18,9 +18,12 @@ from click import ClickException
 from starlette.types import ASGIApp
 
 from cli import worker
+from gateway import standalone
+from gateway.federation.supergraph import SupergraphError
+from gateway.reloading import SourceUnavailable
 from shared import cache, logger, subgraph, telemetry
 from shared.auth import ServiceTokens, Verifier
-from shared.config import SUBGRAPHS, Settings, required
+from shared.config import SUBGRAPHS, HttpSettings, Settings, TelemetrySettings, required
 
 GRACE = 15
 log = logger.get_logger(__name__)
@@ -117,6 +120,22 @@ async def _serve_with_children(what: str, count: int, listener: socket.socket) -
     return 0 if stopping.done() else 1
 
 
+def run_standalone(supergraph: str, listener: socket.socket) -> None:
+    """Serves any supergraph until SIGTERM or SIGINT."""
+    uvloop.run(_serve_standalone(supergraph, listener))
+
+
+async def _serve_standalone(supergraph: str, listener: socket.socket) -> None:
+    logger.configure(TelemetrySettings(), service="gateway")
+    draining = asyncio.Event()
+    try:
+        app = await standalone.create(supergraph, draining=draining)
+    except (SupergraphError, SourceUnavailable) as error:
+        raise ClickException(f"{supergraph}: {error}") from error
+    settings = HttpSettings()
+    await Server(_configuration(app, settings), draining, None).serve(sockets=[listener])
+
+
 async def serve(
     what: str,
     settings: Settings,
@@ -136,7 +155,7 @@ async def serve(
             mode = "monolith" if what == "all" else "services"
             chosen = settings.model_copy(update={"mode": mode})
             app = import_module("gateway.app").create(chosen, draining=draining)
-        server = Server(_configuration(app, settings), draining, when_ready)
+        server = Server(_configuration(app, settings.http), draining, when_ready)
         await server.serve(sockets=[listener])
         if server.failure is not None:
             raise server.failure
@@ -160,15 +179,15 @@ async def _subgraph(
     return subgraph.serve(made, settings, tokens, draining=draining)
 
 
-def _configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+def _configuration(app: ASGIApp, http: HttpSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
-        ws_max_size=settings.http.max_body_bytes,
+        ws_max_size=http.max_body_bytes,
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=max(1, round(settings.http.drain_seconds)),
+        timeout_graceful_shutdown=max(1, round(http.drain_seconds)),
     )
