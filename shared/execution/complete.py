@@ -218,7 +218,19 @@ def _settle(run: Run, values: Column, place: Place) -> Later:
     waiting = _waiting(run, values)
     if not waiting:
         return _complete(run, values, place)
+    assert place.output is not None
+    if place.output.non_null and len(waiting) < len(values):
+        _fail_early(run, values, place)
     return _settle_later(run, values, waiting, place)
+
+
+def _fail_early(run: Run, values: Column, place: Place) -> None:
+    """Fail what can only fail: nothing more may have to be awaited then."""
+    for k, value in enumerate(values):
+        if value is None or value is Undefined:
+            values[k] = _null(run, place, k)
+        elif isinstance(value, Exception):
+            values[k] = run.fail(value, place, k)
 
 
 async def _settle_later(run: Run, values: Column, waiting: list[int], place: Place) -> None:

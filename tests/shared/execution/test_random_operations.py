@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from graphql import DocumentNode, print_ast
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes
 from hypothesis_graphql import strategies as gql
 
 from tests.shared.execution import world as worlds
-from tests.shared.execution.differential import same
+from tests.shared.execution.differential import described, interpreted, same
 
 FIELDS = worlds.fields()
+FAULTS = st.sampled_from([0, 0, 1, 3, 10, 30])
+RANDOM = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
-worlds_strategy = st.builds(
-    worlds.World,
-    seed=st.integers(0, 2**32),
-    modes=st.fixed_dictionaries({name: st.sampled_from(worlds.MODES) for name in FIELDS}),
-    faults=st.sampled_from([0, 0, 2, 10, 30]),
-    objects=st.booleans(),
-    calls=st.builds(list),
+
+def worlds_of(*modes: worlds.Mode) -> st.SearchStrategy[worlds.World]:
+    """Worlds whose fields get their values in some of ``modes``."""
+    return st.builds(
+        worlds.World,
+        seed=st.integers(0, 2**32),
+        modes=st.fixed_dictionaries({name: st.sampled_from(modes) for name in FIELDS}),
+        faults=FAULTS,
+        objects=st.booleans(),
+        calls=st.builds(list),
+    )
+
+
+@given(
+    worlds_of(*worlds.MODES),
+    gql.queries(worlds.SDL, custom_scalars={"Date": st.just("").map(nodes.String)}),
 )
-dates = {"Date": st.just("date-1").map(nodes.String)}
-
-
-@given(worlds_strategy, gql.queries(worlds.SDL, custom_scalars=dates))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-async def test_a_random_query_is_answered_as_by_graphql_core(
+@RANDOM
+async def test_a_generated_query_is_answered_as_by_graphql_core(
     world: worlds.World, text: str
 ) -> None:
+    await same(worlds.schema_of(world), text, root=lambda: worlds.root_of(world))
+
+
+@given(worlds_of(*worlds.MODES), st.integers(0, 2**32))
+@RANDOM
+async def test_a_large_query_is_answered_as_by_graphql_core(world: worlds.World, seed: int) -> None:
+    text, variables = worlds.operation(seed)
     schema = worlds.schema_of(world)
-    await same(schema, text, root=lambda: worlds.root_of(world))
+    await same(schema, text, variables=variables, root=lambda: worlds.root_of(world))
+
+
+@given(worlds_of(*worlds.MODES), st.integers(0, 2**32))
+@RANDOM
+async def test_a_mutation_is_answered_as_by_graphql_core(world: worlds.World, seed: int) -> None:
+    text, variables = worlds.operation(seed, "mutation")
+    await same(
+        worlds.schema_of(world),
+        text,
+        variables=variables,
+        root=lambda: worlds.root_of(world, "Mutation"),
+    )
+
+
+@given(worlds_of("attribute", "sync"), st.integers(0, 2**32))
+@RANDOM
+async def test_synchronous_errors_are_the_same_in_the_same_order(
+    world: worlds.World, seed: int
+) -> None:
+    text, variables = worlds.operation(seed)
+    schema = worlds.schema_of(world)
+    root = worlds.root_of(world)
+    actual = await same(schema, text, variables=variables, root=lambda: root)
+    expected = await interpreted(schema, text, variables=variables, root=root)
+    assert list(map(described, actual.errors or ())) == list(map(described, expected.errors or ()))

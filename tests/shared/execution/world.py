@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -197,8 +197,7 @@ def _resolver(world: World, mode: Mode, type_name: str, name: str, type_: Any) -
         chance = world.chance("raise", at)
         if chance.randrange(100) < world.faults:
             raise (RuntimeError if chance.randrange(2) else GraphQLError)(f"raised at {at}")
-        value = _value(world, type_, at, depth + 1)
-        return value
+        return _value(world, type_, at, depth + 1)
 
     def sync(source: Any, _info: Any, **arguments: Any) -> Any:
         return answer(source, arguments)
@@ -223,7 +222,7 @@ def _resolver(world: World, mode: Mode, type_name: str, name: str, type_: Any) -
         for source in parents:
             try:
                 items.append(answer(source, arguments))
-            except Exception as error:
+            except (RuntimeError, GraphQLError) as error:
                 items.append(error)
         return items
 
@@ -305,7 +304,7 @@ class _Operation:
         definition = type_.fields[name]
         inner = get_named_type(definition.type)
         arguments = self.arguments(name, definition)
-        alias = f"{type_.name}{name}{abs(hash(arguments)) % 97}: " if arguments else ""
+        alias = f"{type_.name}{name}{len(arguments)}: " if arguments else ""
         if is_leaf_type(inner):
             return f"{alias}{name}{arguments} {self.condition()}"
         if depth >= 4:
