@@ -18,6 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from gateway import health
 from gateway.context import RequestContext, operation_of
+from gateway.documents import Documents, MemoryStore, read_manifest
 from gateway.explain import HEADER as EXPLAIN_HEADER
 from gateway.explain import may_explain
 from gateway.federation.supergraph import Supergraph, SupergraphError
@@ -73,7 +74,12 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
 
     def make_runtime(supergraph: Supergraph) -> Runtime:
         transport = _transport(settings, supergraph, subgraphs, breakers)
-        return Runtime(supergraph, transport, limits=_limits(settings))
+        return Runtime(
+            supergraph,
+            transport,
+            limits=_limits(settings),
+            hide_suggestions=not settings.graphql.introspection,
+        )
 
     pipeline = _pipeline(settings, make_runtime(supergraph))
     reloading = Reloading(FileSource(settings.supergraph), make_runtime)
@@ -187,6 +193,7 @@ def _limits(settings: Settings) -> Limits:
         aliases=graphql.max_aliases,
         root_fields=graphql.max_root_fields,
         directives=graphql.max_directives,
+        enforce=graphql.enforce_limits,
     )
 
 
@@ -195,6 +202,24 @@ def _pipeline(settings: Settings, runtime: Runtime) -> Pipeline:
         runtime,
         introspection=settings.graphql.introspection,
         timeout_seconds=settings.http.request_timeout_seconds,
+        documents=_documents(settings),
+    )
+
+
+def _documents(settings: Settings) -> Documents:
+    graphql = settings.graphql
+    trusted: dict[str, str] = {}
+    if graphql.trusted_documents is not None:
+        try:
+            trusted = read_manifest(graphql.trusted_documents)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ConfigurationError(
+                f"cannot read the trusted documents {graphql.trusted_documents}: {error}"
+            ) from error
+    return Documents(
+        trusted=trusted,
+        mode=graphql.untrusted_documents,
+        automatic=MemoryStore() if graphql.automatic_documents else None,
     )
 
 
@@ -232,7 +257,13 @@ def _endpoint(
 
     most = settings.http.max_body_bytes
     endpoint: ASGIApp = GraphQLEndpoint(
-        http=GraphQLHTTP(pipeline, from_request, max_body_bytes=most, draining=draining),
+        http=GraphQLHTTP(
+            pipeline,
+            from_request,
+            max_body_bytes=most,
+            batch_limit=settings.graphql.batch_limit,
+            draining=draining,
+        ),
         websocket=GraphQLWebSocket(
             pipeline,
             from_init,

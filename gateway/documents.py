@@ -27,7 +27,7 @@ __all__ = ["DocumentStore", "Documents", "MemoryStore", "read_manifest"]
 
 logger = get_logger(__name__)
 
-Mode = Literal["off", "log", "enforce"]
+Mode = Literal["serve", "log", "refuse"]
 
 _UNTRUSTED = Counter(
     "graphql_untrusted_documents_total", "Texts that the manifest lacks.", ("mode",)
@@ -105,12 +105,12 @@ class Documents:
     """Finds the text of a request.
 
     ``trusted`` maps ids to texts.  ``mode`` says what becomes of a text that is
-    not among them: it is served, served and logged, or refused.  ``automatic``
-    keeps what clients register; None turns that off.
+    not among them: ``serve`` it, serve and ``log`` it, or ``refuse`` it.
+    ``automatic`` keeps what clients register; None turns that off.
     """
 
     trusted: Mapping[str, str] = field(default_factory=dict)
-    mode: Mode = "off"
+    mode: Mode = "serve"
     automatic: DocumentStore | None = field(default_factory=MemoryStore)
     _texts: frozenset[str] = field(init=False)
 
@@ -149,10 +149,10 @@ class Documents:
         return text
 
     def _check(self, text: str) -> None:
-        if self.mode == "off" or _digest(text) in self._texts:
+        if self.mode == "serve" or _digest(text) in self._texts:
             return
         _UNTRUSTED.labels(self.mode).inc()
-        if self.mode == "enforce":
+        if self.mode == "refuse":
             raise UntrustedDocument
         logger.warning("graphql.untrusted_document", digest=_digest(text))
 

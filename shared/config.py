@@ -164,7 +164,11 @@ class TelemetrySettings(_Section):
 
 
 class GraphqlSettings(_Section):
-    """Policy of the public endpoint."""
+    """Policy of the public endpoint.
+
+    ``trusted_documents`` is a manifest of Apollo's, of Relay's or of plain
+    ``{id: text}``; ``untrusted_documents`` says what becomes of other texts.
+    """
 
     ide: bool = False
     introspection: bool = False
@@ -174,6 +178,11 @@ class GraphqlSettings(_Section):
     max_aliases: int = Field(default=100, ge=1)
     max_root_fields: int = Field(default=20, ge=1)
     max_directives: int = Field(default=50, ge=1)
+    enforce_limits: bool = True
+    batch_limit: int = Field(default=0, ge=0, le=100)
+    trusted_documents: Path | None = None
+    untrusted_documents: Literal["serve", "log", "refuse"] = "serve"
+    automatic_documents: bool = True
 
 
 class Settings(BaseSettings):

@@ -69,10 +69,8 @@ async def test_automatic_documents_can_be_off() -> None:
     assert await asked.ask(QUERY) == ANSWER
 
 
-@pytest.mark.parametrize(("mode", "answered"), [("off", True), ("log", True), ("enforce", False)])
-async def test_only_enforcing_refuses_a_text_that_is_not_trusted(
-    mode: Mode, answered: bool
-) -> None:
+@pytest.mark.parametrize(("mode", "answered"), [("serve", True), ("log", True), ("refuse", False)])
+async def test_only_refusing_refuses_a_text_that_is_not_trusted(mode: Mode, answered: bool) -> None:
     asked = Asked(Documents(trusted={"who": QUERY}, mode=mode))
     assert await asked.ask(document_id="who") == ANSWER
     assert await asked.ask(QUERY) == ANSWER
@@ -102,7 +100,7 @@ async def test_an_unknown_id_and_an_id_with_a_text_are_refused() -> None:
 async def test_manifests_of_either_form_are_read(tmp_path: Path, manifest: Any) -> None:
     path = tmp_path / "manifest.json"
     path.write_bytes(orjson.dumps(manifest))
-    asked = Asked(Documents(trusted=read_manifest(path), mode="enforce", automatic=None))
+    asked = Asked(Documents(trusted=read_manifest(path), mode="refuse", automatic=None))
     assert await asked.ask(digest=DIGEST) == ANSWER
 
 
