@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from cli.environment import ROOT
 from tests.cli.test_embedded import eventually, processes_in
 
@@ -68,41 +66,20 @@ def ask_as_told(said: str) -> dict[str, object]:
     return answer
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-def test_dev_answers_as_told_and_leaves_no_process_when_stopped(
-    tmp_path: Path, number: signal.Signals
-) -> None:
-    with started(tmp_path) as (process, said):
-        answer = ask_as_told(said)
-        assert "errors" not in answer
-        assert "Lumen Studio" in json.dumps(answer)
-        process.send_signal(number)
-        assert process.stdout is not None
-        assert process.stdout.read().strip() == "stopped"
-        assert process.wait() == 0
-    assert eventually(lambda: processes_in(tmp_path) == [])
-
-
-def test_data_survives_a_restart_and_reset_starts_over(tmp_path: Path) -> None:
+def test_dev_answers_as_told_and_again_after_a_restart(tmp_path: Path) -> None:
     with started(tmp_path) as (process, said):
         first = ask_as_told(said)
-        process.terminate()
-        process.wait()
+        assert "errors" not in first
+        assert "Lumen Studio" in json.dumps(first)
+        assert interrupted(process, signal.SIGINT) == "stopped"
     with started(tmp_path) as (process, said):
         assert "the demo data" not in said
         assert ask_as_told(said) == first
-        process.kill()
-        process.wait()
+        assert interrupted(process, signal.SIGTERM) == "stopped"
     assert eventually(lambda: processes_in(tmp_path) == [])
-    with started(tmp_path, "--reset") as (process, said):
-        assert "the demo data" in said
-        process.terminate()
-        process.wait()
 
 
-def test_a_second_dev_with_the_same_data_and_a_taken_port_are_one_line_each(
-    tmp_path: Path,
-) -> None:
+def test_a_second_dev_and_a_taken_port_are_one_line_and_reset_starts_over(tmp_path: Path) -> None:
     with started(tmp_path / "first") as (process, said):
         port = int(said.split("/graphql")[0].rpartition(":")[2])
         for data, reason in (
@@ -116,5 +93,19 @@ def test_a_second_dev_with_the_same_data_and_a_taken_port_are_one_line_each(
             (line,) = [line for line in refused.stderr.splitlines() if line.startswith("Error")]
             assert line.startswith(f"Error: {reason}")
             assert "Traceback" not in refused.stderr
-        process.terminate()
+        process.kill()  # Nothing is stopped politely, and still nothing is left.
         process.wait()
+    assert eventually(lambda: processes_in(tmp_path) == [])
+    with started(tmp_path / "first", "--reset") as (process, said):
+        assert "the demo data" in said
+        assert "errors" not in ask_as_told(said)
+        interrupted(process, signal.SIGTERM)
+
+
+def interrupted(process: subprocess.Popen[str], number: signal.Signals) -> str:
+    """What `dev` said after the signal; it must have ended well."""
+    process.send_signal(number)
+    assert process.stdout is not None
+    rest = process.stdout.read().strip()
+    assert process.wait() == 0
+    return rest

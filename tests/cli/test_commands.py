@@ -1,0 +1,85 @@
+"""The commands as they are typed: their help, their output, their exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.environment import ROOT
+from cli.main import main
+
+DASHBOARD = str(ROOT / "gateway" / "ide" / "examples" / "dashboard.graphql")
+
+
+def run(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, input=stdin, prog_name="nexus")
+
+
+@pytest.mark.parametrize("command", sorted(set(main.commands) - {"bench"}))
+def test_every_command_has_help(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert result.output.startswith(f"Usage: nexus {command}")
+
+
+def test_an_unknown_command_or_option_is_a_usage_error() -> None:
+    assert run("deploy").exit_code == 2
+    assert run("serve", "accounts").exit_code == 2
+    assert run("plan", "{ me { id } }", "--variables", "{").exit_code == 2
+
+
+def test_plan_prints_one_fetch_for_each_subgraph_and_position() -> None:
+    result = run("plan", DASHBOARD)
+    assert result.exit_code == 0
+    assert result.output.startswith("QueryPlan {")
+    assert result.output.count("Fetch(service:") == 4
+
+
+def test_plan_reads_standard_input_and_writes_json() -> None:
+    result = run("plan", "--json", "-", stdin="{ plans { name } }")
+    assert json.loads(result.output)["node"]["serviceName"] == "billing"
+
+
+def test_plan_needs_the_values_of_conditions() -> None:
+    query = "query($brief: Boolean!) { plans { name monthlyPrice @skip(if: $brief) { amount } } }"
+    refused = run("plan", query)
+    assert refused.exit_code == 1
+    assert "$brief decides" in refused.output
+    brief = run("plan", query, "--variables", '{"brief": true}')
+    assert brief.exit_code == 0
+    assert "monthlyPrice" not in brief.output
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("{ nothing }", "Cannot query field 'nothing'"),
+        ("{ me {", "Syntax Error"),
+        ("missing.graphql", "No such file or directory"),
+    ],
+)
+def test_plan_refuses_what_it_cannot_plan_in_one_error(query: str, reason: str) -> None:
+    result = run("plan", query)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert reason in result.output
+
+
+def test_gateway_needs_a_supergraph_that_can_be_read(tmp_path: Path) -> None:
+    missing = run("gateway", "--supergraph", str(tmp_path / "none.graphql"), "--port", "0")
+    assert missing.exit_code == 1
+    broken = tmp_path / "broken.graphql"
+    broken.write_text("type Query { a: Int }")
+    assert run("gateway", "--supergraph", str(broken), "--port", "0").exit_code == 1
+
+
+def test_wrong_settings_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEXUS_HTTP__PORT", "many")
+    monkeypatch.setenv("NEXUS_TYPO", "1")
+    result = run("serve")
+    assert result.exit_code == 1
+    assert "NEXUS_HTTP__PORT" in result.output
+    assert "NEXUS_TYPO: no such setting" in result.output
