@@ -40,6 +40,7 @@ __all__ = [
     "memberships_per_organization",
     "memberships_per_user",
     "open_invitation",
+    "open_invitation_to",
     "organization_of_invitation",
     "organization_of_membership",
     "organizations_by_id",
@@ -47,7 +48,7 @@ __all__ = [
     "other_owner_exists",
     "own_memberships",
     "remove_membership",
-    "revoke_invitations",
+    "revoke_invitations_from",
     "successor",
 ]
 
@@ -355,6 +356,17 @@ async def open_invitation(
     )
 
 
+async def open_invitation_to(
+    session: ReadSession, organization_id: str, email: str
+) -> Invitation | None:
+    """The invitation to this address unless it was accepted or revoked."""
+    return await session.scalar(
+        select(Invitation).where(
+            Invitation.organization_id == organization_id, Invitation.email == email, *_OPEN
+        )
+    )
+
+
 async def count_open_invitations(session: ReadSession, organization_id: str) -> int:
     """How many invitations were neither accepted nor revoked."""
     return await _count(session, Invitation.organization_id == organization_id, *_OPEN)
@@ -367,25 +379,19 @@ async def add_invitation(session: WriteSession, invitation: Invitation) -> Invit
     return invitation
 
 
-async def revoke_invitations(
-    session: WriteSession,
-    organization_id: str,
-    *,
-    email: str | None = None,
-    invited_by: str | None = None,
+async def revoke_invitations_from(
+    session: WriteSession, organization_id: str, user_id: str
 ) -> list[str]:
-    """Revoke the open invitations to an address, or from someone; returns their ids."""
-    statement = (
+    """Revoke the open invitations that a member sent; returns their ids."""
+    revoked = await session.scalars(
         update(Invitation)
-        .where(Invitation.organization_id == organization_id, *_OPEN)
+        .where(
+            Invitation.organization_id == organization_id, Invitation.invited_by == user_id, *_OPEN
+        )
         .values(revoked_at=func.now())
         .returning(Invitation.id)
     )
-    if email is not None:
-        statement = statement.where(Invitation.email == email)
-    if invited_by is not None:
-        statement = statement.where(Invitation.invited_by == invited_by)
-    return [str(each) for each in await session.scalars(statement)]
+    return [str(each) for each in revoked]
 
 
 async def disown_invitations(session: WriteSession, user_id: str) -> None:

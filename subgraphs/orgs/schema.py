@@ -29,7 +29,7 @@ from shared.graphql import (
     page,
     parse_id,
 )
-from shared.privacy import Piece, PrivacyExportPage, export_field
+from shared.privacy import PIECE, Piece, PrivacyExportPage, export_field
 from shared.text import email_address, one_line
 from subgraphs.orgs import models, repository, service
 
@@ -441,7 +441,7 @@ class TransferOwnershipInput:
 
 async def _export_memberships(resources: Resources, user_id: str, after: str | None) -> Piece:
     async with resources.database.read() as session:
-        rows = await repository.own_memberships(session, user_id, limit=500, after=after)
+        rows = await repository.own_memberships(session, user_id, limit=PIECE, after=after)
     exported = [
         {
             "organization": {"id": org.id, "slug": org.slug, "name": org.name},
@@ -450,12 +450,12 @@ async def _export_memberships(resources: Resources, user_id: str, after: str | N
         }
         for row, org in rows
     ]
-    return Piece(exported, after=str(rows[-1][0].id) if len(rows) == 500 else None)
+    return Piece(exported, after=str(rows[-1][0].id) if len(rows) == PIECE else None)
 
 
 async def _export_invitations(resources: Resources, user_id: str, after: str | None) -> Piece:
     async with resources.database.read() as session:
-        rows = await repository.invitations_involving(session, user_id, limit=500, after=after)
+        rows = await repository.invitations_involving(session, user_id, limit=PIECE, after=after)
     exported = [
         {
             "id": row.id,
@@ -468,7 +468,7 @@ async def _export_invitations(resources: Resources, user_id: str, after: str | N
         }
         for row in rows
     ]
-    return Piece(exported, after=str(rows[-1].id) if len(rows) == 500 else None)
+    return Piece(exported, after=str(rows[-1].id) if len(rows) == PIECE else None)
 
 
 @strawberry.type

@@ -260,14 +260,19 @@ async def invite(
     role: Role,
     now: dt.datetime,
 ) -> tuple[Invitation, Organization, str]:
-    """The invitation and its token, which is shown this once; an earlier one is revoked."""
+    """The invitation and its token, which is shown this once.
+
+    An earlier one to the same address is revoked.  Raises `TooMany`.
+    """
     organization, actor = await _acting(
         session, identity, organization_id, Permission.MEMBER_INVITE
     )
     if role is Role.OWNER:
         raise BadUserInput("Invite as an admin, and transfer ownership later.", field="role")
     _require_over(actor, role)
-    await _revoke(session, organization_id, email=email)
+    earlier = await repository.open_invitation_to(session, organization_id, email)
+    if earlier is not None:
+        await _revoke(session, actor, earlier, now=now)
     if await repository.count_open_invitations(session, organization_id) >= MOST_OPEN_INVITATIONS:
         raise TooMany(f"At most {MOST_OPEN_INVITATIONS} invitations can be open at a time.")
     token = secrets.token_urlsafe(32)
@@ -360,12 +365,7 @@ async def revoke(
     invitation = await repository.open_invitation(session, organization_id, invitation_id)
     if invitation is None:
         raise InvitationEnded
-    _require_over(actor, invitation.role)
-    invitation.revoked_at = now
-    await session.flush()
-    await publish(
-        session, InvitationRevoked(invitation_id=invitation_id, organization_id=organization_id)
-    )
+    await _revoke(session, actor, invitation, now=now)
     return invitation, organization
 
 
@@ -497,23 +497,25 @@ async def _removed(session: WriteSession, access: AccessLists, membership: Membe
 
 async def _end_authority(session: WriteSession, membership: Membership) -> None:
     """What someone sent out while they were allowed to admits nobody any more."""
-    await _revoke(session, str(membership.organization_id), invited_by=str(membership.user_id))
+    organization_id, user_id = str(membership.organization_id), str(membership.user_id)
+    for each in await repository.revoke_invitations_from(session, organization_id, user_id):
+        await publish(
+            session, InvitationRevoked(invitation_id=each, organization_id=organization_id)
+        )
 
 
 async def _revoke(
-    session: WriteSession,
-    organization_id: str,
-    *,
-    email: str | None = None,
-    invited_by: str | None = None,
+    session: WriteSession, actor: Membership, invitation: Invitation, *, now: dt.datetime
 ) -> None:
-    for invitation_id in await repository.revoke_invitations(
-        session, organization_id, email=email, invited_by=invited_by
-    ):
-        await publish(
-            session,
-            InvitationRevoked(invitation_id=invitation_id, organization_id=organization_id),
-        )
+    _require_over(actor, invitation.role)
+    invitation.revoked_at = now
+    await session.flush()
+    await publish(
+        session,
+        InvitationRevoked(
+            invitation_id=str(invitation.id), organization_id=str(invitation.organization_id)
+        ),
+    )
 
 
 def _invalidate_later(session: WriteSession, access: AccessLists, membership: Membership) -> None:

@@ -27,7 +27,7 @@ from shared.graphql import (
     page,
     parse_id,
 )
-from shared.privacy import Piece, PrivacyExportPage, PrivacyFile, export_field
+from shared.privacy import PIECE, Piece, PrivacyExportPage, PrivacyFile, export_field
 from subgraphs.storage import models, repository, service
 from subgraphs.storage.models import OwnerKind
 from subgraphs.storage.objects import Objects
@@ -347,9 +347,9 @@ async def _export_files(resources: Resources, user_id: str, after: str | None) -
 
 async def _export_uploads(resources: Resources, user_id: str, after: str | None) -> Piece:
     async with resources.database.read() as session:
-        rows = await repository.uploads_elsewhere(session, user_id, limit=500, after=after)
+        rows = await repository.uploads_elsewhere(session, user_id, limit=PIECE, after=after)
     exported = [{**_exported(row), "organizationId": row.owner_id} for row in rows]
-    return Piece(exported, after=_last(rows, 500))
+    return Piece(exported, after=_last(rows, PIECE))
 
 
 def _exported(row: models.File) -> dict[str, object]:

@@ -152,6 +152,17 @@ async def test_inviting_again_replaces_the_invitation(orgs: Orgs) -> None:
     assert joined["acceptInvitation"]["role"] == "MEMBER"
 
 
+async def test_an_invitation_by_an_owner_is_not_replaced_by_who_is_not_over_it(
+    orgs: Orgs,
+) -> None:
+    ours, people = await orgs.organization(ada="OWNER", eve="ADMIN")
+    given = {"organizationId": ours, "email": "bob@example.org"}
+    token = await orgs.invite(ours, by=people["ada"], email="bob@example.org", role="BILLING")
+    assert (await orgs.error(INVITE, {"input": given}, by=people["eve"]))["code"] == "FORBIDDEN"
+    joined = await orgs.data(ACCEPT, accepting(token), by=Identity(new_id(), "session"))
+    assert joined["acceptInvitation"]["role"] == "BILLING"
+
+
 async def test_invitations_to_one_address_at_once_leave_one_open(orgs: Orgs) -> None:
     ours, people = await orgs.organization(ada="OWNER")
     await asyncio.gather(
