@@ -166,6 +166,8 @@ def _engine(
         url,
         pool_size=settings.pool_size,
         max_overflow=0,
+        # Parameters may be addresses and the like; errors are logged.
+        hide_parameters=True,
         pool_timeout=settings.pool_timeout_seconds,
         pool_recycle=1800,
         connect_args={

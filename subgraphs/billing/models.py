@@ -91,7 +91,11 @@ class InvoiceLine(Base):
 
 
 class Payment(Base):
-    """An attempt to pay an invoice, from credits or through a provider."""
+    """An attempt to pay an invoice, from credits or through a provider.
+
+    ``provider_reference`` is the provider's name of the checkout, ``settled_by``
+    that of the money.
+    """
 
     __tablename__ = "payments"
 
@@ -103,6 +107,7 @@ class Payment(Base):
     amount: Mapped[int]
     currency: Mapped[str]
     provider_reference: Mapped[str | None]
+    settled_by: Mapped[str | None]
     checkout_url: Mapped[str | None]
     created_by: Mapped[uuid.UUID | None]
     created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())

@@ -87,14 +87,21 @@ def _close(event: WebhookEvent, status: str, reason: str | None, *, now: dt.date
 async def _apply(session: WriteSession, provider: str, report: Report, *, now: dt.datetime) -> None:
     payment = await _locked(session, provider, report)
     if climb(payment.status, report.status) == payment.status:
+        if report.status == "succeeded" and _another(payment.settled_by, report.money):
+            raise Unclear("paid_twice")
         return
     if report.status != "succeeded":
         payment.status = report.status
         return
     if (report.amount, report.currency) != (payment.amount, payment.currency):
         raise Unclear("amount_mismatch")
-    payment.provider_reference = payment.provider_reference or report.reference
+    payment.settled_by = report.money
     await service.collect(session, payment, now=now)
+
+
+def _another(one: str | None, other: str | None) -> bool:
+    """Whether two names of money, as far as they are known, are of different money."""
+    return one is not None and other is not None and one != other
 
 
 async def _locked(session: WriteSession, provider: str, report: Report) -> Payment:

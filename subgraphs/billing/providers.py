@@ -16,7 +16,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -81,13 +81,17 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a provider says about a payment of ours; the amount is what it has collected."""
+    """What a provider says about a payment of ours.
+
+    ``amount`` is what it has collected, and ``money`` its name for that, the same
+    in whichever message it is told; None when the message does not say.
+    """
 
     payment_id: str
     status: str
     amount: int
     currency: str
-    reference: str
+    money: str | None
 
 
 class Unclear(Exception):
@@ -169,7 +173,7 @@ class Stripe:
     session, ``client_reference_id``).
     """
 
-    secrets: tuple[bytes, ...]
+    secrets: tuple[bytes, ...] = field(repr=False)
     tolerance_seconds: int
     return_url: str
     api: _Api | None = None
@@ -208,7 +212,7 @@ class Stripe:
             status=status,
             amount=about.get("amount_total" if session else "amount_received"),
             currency=about.get("currency"),
-            reference=about.get("id"),
+            money=about.get("payment_intent") if session else about.get("id"),
         )
 
     async def open_checkout(self, payment: Payment) -> Checkout | None:
@@ -253,7 +257,7 @@ class MercadoPago:
     A notification only names a payment; what became of it is asked over the API.
     """
 
-    secrets: tuple[bytes, ...]
+    secrets: tuple[bytes, ...] = field(repr=False)
     tolerance_seconds: int
     return_url: str
     api: _Api | None = None
@@ -305,7 +309,7 @@ class MercadoPago:
             status=_MERCADOPAGO_STATUS.get(str(payment.get("status")), "pending"),
             amount=_minor(payment.get("transaction_amount"), str(payment.get("currency_id"))),
             currency=payment.get("currency_id"),
-            reference=event.subject,
+            money=event.subject,
         )
 
     async def open_checkout(self, payment: Payment) -> Checkout | None:
@@ -447,7 +451,7 @@ def _plain(value: object) -> str:
 
 
 def _report(
-    payment_id: object, *, status: str, amount: object, currency: object, reference: object
+    payment_id: object, *, status: str, amount: object, currency: object, money: object
 ) -> Report:
     ours = id_or_none(payment_id) if isinstance(payment_id, str) else None
     if ours is None:
@@ -459,7 +463,7 @@ def _report(
         status=status,
         amount=amount if isinstance(amount, int) else 0,
         currency=str(currency).upper(),
-        reference=str(reference)[:255],
+        money=money if isinstance(money, str) else None,
     )
 
 

@@ -59,6 +59,8 @@ __all__ = [
     "webhook_event",
 ]
 
+_AT_ONCE = 5_000
+
 HOUSE = "00000000-0000-0000-0000-000000000000"
 """The owner of the ledger accounts that belong to no organization."""
 
@@ -516,31 +518,50 @@ async def stuck_webhook_events(session: ReadSession, *, before: dt.datetime) -> 
     return [str(each) for each in rows]
 
 
-async def forget_bodies(session: WriteSession, *, before: dt.datetime) -> None:
-    """Empty handled events that were received before; that they were received stays known."""
-    await session.execute(
-        update(WebhookEvent)
+async def forget_bodies(session: WriteSession, *, before: dt.datetime) -> bool:
+    """Empty handled events that were received before; that they were received stays known.
+
+    Some at a time; returns whether there may be more.
+    """
+    old = (
+        select(WebhookEvent.id)
         .where(
             WebhookEvent.received_at < before,
             WebhookEvent.status.in_(["applied", "ignored"]),
             WebhookEvent.body != "",
         )
+        .limit(_AT_ONCE)
+    )
+    emptied = await session.scalars(
+        update(WebhookEvent)
+        .where(WebhookEvent.id.in_(old.scalar_subquery()))
         .values(body="")
+        .returning(WebhookEvent.id)
     )
+    return len(emptied.all()) == _AT_ONCE
 
 
-async def forget_keys(session: WriteSession, *, before: dt.datetime) -> None:
-    """Drop idempotency keys that were used before."""
-    await session.execute(
-        text("delete from idempotency_keys where created_at < :before"), {"before": before}
+async def forget_keys(session: WriteSession, *, before: dt.datetime) -> bool:
+    """Drop idempotency keys that were used before, some at a time; whether there may be more."""
+    dropped = await session.scalars(
+        text(
+            """
+            delete from idempotency_keys where (organization_id, key) in (
+                select organization_id, key from idempotency_keys
+                where created_at < :before limit :most
+            ) returning 1
+            """
+        ),
+        {"before": before, "most": _AT_ONCE},
     )
+    return len(dropped.all()) == _AT_ONCE
 
 
 # --- renewals --------------------------------------------------------------------------------
 
 
 async def accounts_to_renew(
-    session: ReadSession, *, now: dt.datetime, announced: dt.datetime
+    session: ReadSession, *, now: dt.datetime, announced: dt.datetime, over: dt.datetime
 ) -> list[str]:
     """Organizations with a period to announce or renew, or with an overdue invoice."""
     rows = await session.scalars(
@@ -550,14 +571,15 @@ async def accounts_to_renew(
             left join invoices i on i.organization_id = a.organization_id
                 and i.purpose = 'plan' and i.status in ('draft', 'open')
             where a.period_ends_at <= :announced
-                and (i.id is null or i.status = 'draft' and a.period_ends_at <= :now)
+                and (i.id is null or i.status = 'draft' and a.period_ends_at <= :now
+                    or a.period_ends_at <= :over)
             union
             select organization_id from invoices
             where status = 'open' and due_at <= :now
             limit 1000
             """
         ),
-        {"now": now, "announced": announced},
+        {"now": now, "announced": announced, "over": over},
     )
     return [str(each) for each in rows]
 

@@ -34,6 +34,7 @@ from shared.graphql import (
 from shared.privacy import export_field
 from subgraphs.billing import checkout, models, privacy, repository, service
 from subgraphs.billing.events import InvoiceUpdated
+from subgraphs.billing.invoices import Actor
 from subgraphs.billing.providers import Providers
 
 __all__ = ["BillingContext", "Resources", "schema"]
@@ -461,8 +462,8 @@ class Query:
     privacy_export = export_field("billing", privacy.SECTIONS)
 
 
-def _actor(info: Info) -> service.Actor:
-    return service.Actor(require_user(info.context.identity), info.context.resources.clock())
+def _actor(info: Info) -> Actor:
+    return Actor(require_user(info.context.identity), info.context.resources.clock())
 
 
 Input = strawberry.argument(description="What to do.")

@@ -13,12 +13,16 @@ from shared.privacy import erasing
 from shared.worker import Job, Schedule, enqueue
 from subgraphs.billing import idempotency, payments, privacy, repository, service
 from subgraphs.billing.events import OrganizationClosed, OrganizationCreated
+from subgraphs.billing.invoices import TO_PAY
+from subgraphs.billing.plans import ANNOUNCED
 from subgraphs.billing.providers import Providers, Unclear
 
 if TYPE_CHECKING:
     from shared.db import Database, WriteSession
 
-__all__ = ["Tasks"]
+__all__ = ["RENEW", "Tasks"]
+
+RENEW = "renew_plan"
 
 logger = get_logger(__name__)
 
@@ -54,7 +58,7 @@ class Tasks:
 
     def jobs(self) -> list[Job]:
         """Work that is enqueued."""
-        return [Job(payments.JOB, self.handle_webhook)]
+        return [Job(payments.JOB, self.handle_webhook), Job(RENEW, self.renew_plan)]
 
     def schedules(self) -> list[Schedule]:
         """Work at set times."""
@@ -102,19 +106,29 @@ class Tasks:
                 await enqueue(session, payments.JOB, {"event": stuck}, unique=f"webhook:{stuck}")
 
     async def renew_plans(self) -> None:
-        """Announce, issue and collect renewals; give up what was not paid in time."""
+        """Enqueue a job for each organization whose period or invoice is at its end."""
         now = self.clock()
-        async with self.database.read() as session:
+        async with self.database.write() as session:
             due = await repository.accounts_to_renew(
-                session, now=now, announced=now + service.ANNOUNCED
+                session, now=now, announced=now + ANNOUNCED, over=now - TO_PAY
             )
-        for organization_id in due:
-            async with self.database.write() as session:
-                await service.renew(session, organization_id, now=now)
+            for organization_id in due:
+                payload = {"organization": organization_id}
+                await enqueue(session, RENEW, payload, unique=f"renew:{organization_id}")
+
+    async def renew_plan(self, payload: Mapping[str, Any]) -> None:
+        """Announce, issue and collect a renewal, or give up what was not paid in time."""
+        async with self.database.write() as session:
+            await service.renew(session, str(payload["organization"]), now=self.clock())
 
     async def forget(self) -> None:
         """Drop idempotency keys and the bodies of handled messages when their time is over."""
         now = self.clock()
-        async with self.database.write() as session:
-            await repository.forget_keys(session, before=now - idempotency.KEPT)
-            await repository.forget_bodies(session, before=now - _BODIES_KEPT)
+        for forget, before in (
+            (repository.forget_keys, now - idempotency.KEPT),
+            (repository.forget_bodies, now - _BODIES_KEPT),
+        ):
+            more = True
+            while more:
+                async with self.database.write() as session:
+                    more = await forget(session, before=before)

@@ -189,6 +189,7 @@ INVOICES = """
         constraint ck_invoices_voided check ((status = 'void') = (voided_at is not null))
     );
     create index ix_invoices_organization_id on invoices (organization_id, id desc);
+    create index ix_invoices_status on invoices (organization_id, status, id desc);
     create index ix_invoices_number on invoices (organization_id, number);
     create index ix_invoices_created_by on invoices (created_by, id) where created_by is not null;
     create index ix_invoices_due_at on invoices (due_at) where status = 'open';
@@ -254,11 +255,13 @@ PAYMENTS = """
         amount bigint not null,
         currency text not null,
         provider_reference text,
+        settled_by text,
         checkout_url text,
         created_by uuid,
         created_at timestamptz not null default now(),
         settled_at timestamptz,
         constraint uq_payments_provider_reference unique (method, provider_reference),
+        constraint uq_payments_settled_by unique (method, settled_by),
         constraint ck_payments_method check (method in ('credits', 'stripe', 'mercadopago')),
         constraint ck_payments_status
             check (status in ('pending', 'failed', 'canceled', 'succeeded')),
@@ -297,6 +300,8 @@ PAYMENTS = """
     );
     create index ix_webhook_events_received_at on webhook_events (received_at)
         where status in ('received', 'quarantined');
+    create index ix_webhook_events_body on webhook_events (received_at)
+        where status in ('applied', 'ignored') and body <> '';
 """
 
 

@@ -194,6 +194,18 @@ class Billing(Asked):
         for row in await self.rows("select id from webhook_events where status = 'received'"):
             await self.tasks.handle_webhook({"event": str(row["id"])})
 
+    async def renew_plans(self) -> None:
+        """Do what the schedule of renewals enqueues."""
+        await self.tasks.renew_plans()
+        for organization_id in await self._dequeue("renew_plan"):
+            await self.tasks.renew_plan({"organization": organization_id})
+
+    async def _dequeue(self, job: str) -> list[str]:
+        rows = await self.sql(
+            "delete from pgqueuer where entrypoint = :job returning dedupe_key", job=job
+        )
+        return [row.dedupe_key.partition(":")[2] for row in rows]
+
     async def rows(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
         """What is in the database."""
         async with self.database.read() as session:

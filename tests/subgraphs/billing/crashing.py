@@ -52,7 +52,7 @@ async def handle(billing: Billing) -> None:
 async def renew(billing: Billing, days: float) -> None:
     """The schedule of renewals, that many days later."""
     billing.clock.advance(days=days)
-    await billing.tasks.renew_plans()
+    await billing.renew_plans()
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -53,7 +53,7 @@ async def test_after_concurrent_random_operations_the_books_balance(billing: Bil
             case _:
                 billing.clock.advance(hours=chosen.randrange(40))
                 await billing.handle_webhooks()
-                await billing.tasks.renew_plans()
+                await billing.renew_plans()
 
     for batch in range(0, OPERATIONS, 20):
         await asyncio.gather(*(operate(number) for number in range(batch, batch + 20)))

@@ -75,6 +75,7 @@ async def test_two_messages_about_one_payment_credit_it_once(
         {
             "id": "cs_1",
             "payment_status": "paid",
+            "payment_intent": f"pi_{payment}",
             "amount_total": 5000,
             "currency": "eur",
             "client_reference_id": payment,
@@ -260,6 +261,20 @@ async def test_stripes_own_library_agrees_on_signatures(billing: Billing) -> Non
     assert stripe.WebhookSignature.verify_header(
         body.decode(), ours["stripe-signature"], nexus.STRIPE_SECRET
     )
+
+
+async def test_money_that_comes_twice_for_one_payment_waits_for_a_person(
+    billing: Billing, company: Company
+) -> None:
+    payment = (await billing.top_up(company, 5000))["payment"]["id"]
+    about = {"amount_received": 5000, "currency": "eur", "metadata": {"payment_id": payment}}
+    for money in ("pi_1", "pi_2"):
+        event_id = f"evt_{money}"
+        await billing.send("payment_intent.succeeded", {"id": money, **about}, event_id=event_id)
+    await billing.handle_webhooks()
+
+    assert await stored(billing) == [("applied", None), ("quarantined", "paid_twice")]
+    assert await billing.credits(company) == 5000
 
 
 @pytest.mark.parametrize(
