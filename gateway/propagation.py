@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = ["Insert", "Propagate", "Propagation", "Remove"]
 
@@ -99,10 +100,15 @@ class Propagation:
 
 def _matching(rule: Propagate, headers: Mapping[str, str]) -> dict[str, str]:
     found = {
-        (rule.rename or name).lower(): value
+        (rule.rename or name): value
         for name, value in headers.items()
-        if name not in _NEVER and re.fullmatch(rule.pattern, name)
+        if name not in _NEVER and _is_meant(rule.pattern, name)
     }
     if not found and rule.default is not None:
         return {(rule.rename or rule.pattern).replace("\\", "").lower(): rule.default}
-    return found
+    return {name.lower(): value for name, value in found.items()} if rule.rename else found
+
+
+@lru_cache(maxsize=4096)
+def _is_meant(pattern: str, name: str) -> bool:
+    return re.fullmatch(pattern, name) is not None
