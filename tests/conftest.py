@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 
@@ -67,23 +68,24 @@ async def redis_url(started_servers: Servers) -> str:
     return started_servers.redis_url
 
 
-@pytest.fixture
-async def s3_bucket(started_servers: Servers) -> str:
+@pytest.fixture(scope="session")
+def s3_bucket(started_servers: Servers) -> str:
     """The name of a bucket of this worker."""
     name = f"nexus-{started_servers.worker}"
-    session = aiobotocore.session.get_session()
-    async with session.create_client(
+    asyncio.run(_make_bucket(started_servers, name))
+    return name
+
+
+async def _make_bucket(found: Servers, name: str) -> None:
+    async with aiobotocore.session.get_session().create_client(
         "s3",
-        endpoint_url=started_servers.s3_endpoint,
-        aws_access_key_id=started_servers.s3_access_key,
-        aws_secret_access_key=started_servers.s3_secret_key,
-        region_name=started_servers.s3_region,
+        endpoint_url=found.s3_endpoint,
+        aws_access_key_id=found.s3_access_key,
+        aws_secret_access_key=found.s3_secret_key,
+        region_name=found.s3_region,
         config=AioConfig(s3={"addressing_style": "path"}),
     ) as client:
-        existing = {bucket["Name"] for bucket in (await client.list_buckets())["Buckets"]}
-        if name not in existing:
-            await client.create_bucket(Bucket=name)
-    return name
+        await client.create_bucket(Bucket=name)
 
 
 @pytest.fixture
