@@ -23,6 +23,7 @@ from graphql import (
     TypeDefinitionNode,
     UnionTypeDefinitionNode,
     build_ast_schema,
+    parse,
 )
 
 from gateway.federation.supergraph.links import Feature
@@ -30,6 +31,11 @@ from gateway.federation.supergraph.links import Feature
 __all__ = ["build_api_schema"]
 
 _N = TypeVar("_N")
+
+_DEFER = parse(
+    "directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT",
+    no_location=True,
+).definitions
 
 
 def build_api_schema(document: DocumentNode, features: Sequence[Feature]) -> GraphQLSchema:
@@ -57,7 +63,13 @@ class _Filter:
 
     def document(self) -> DocumentNode:
         kept = (self._definition(node) for node in self._document.definitions)
-        return DocumentNode(definitions=tuple(node for node in kept if node is not None))
+        definitions = tuple(node for node in kept if node is not None)
+        # The engine answers @defer itself: no subgraph needs to know it.
+        has_defer = any(
+            isinstance(node, DirectiveDefinitionNode) and node.name.value == "defer"
+            for node in definitions
+        )
+        return DocumentNode(definitions=definitions if has_defer else (*definitions, *_DEFER))
 
     def _definition(self, node: DefinitionNode) -> DefinitionNode | None:
         if isinstance(node, SchemaExtensionNode):

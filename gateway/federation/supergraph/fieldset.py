@@ -24,7 +24,9 @@ def parse_field_set(text: str) -> tuple[Selection, ...]:
         document = parse("{" + text + "}", no_location=True)
     except GraphQLSyntaxError as error:
         raise ValueError(f"{text!r} is not a field set: {error.message}") from error
-    operation = document.definitions[0]
+    operation, *others = document.definitions
+    if others:
+        raise ValueError(f"{text!r} is not a field set")
     assert isinstance(operation, OperationDefinitionNode)
     return tuple(_selections(operation.selection_set.selections))
 

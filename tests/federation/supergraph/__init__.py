@@ -1,0 +1,1 @@
+"""Reading supergraphs: their model, their API schema, what is refused."""
