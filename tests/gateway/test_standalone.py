@@ -169,3 +169,34 @@ async def test_an_address_is_asked_with_the_tag_of_what_it_gave() -> None:
     assert asked == [None, '"1"']
     with pytest.raises(SourceUnavailable):
         await source.read()
+
+
+@pytest.mark.parametrize("script", ["apollo.mjs", "urql.mjs"])
+async def test_published_clients_query_mutate_and_subscribe(running: Running, script: str) -> None:
+    await npm_packages()
+    running.library.release.set()
+    for isbn in ("a", "b", None):
+        running.library.events.put_nowait(isbn)
+    requests = [
+        {"query": "query($id: ID!) { author(id: $id) { id name } }", "variables": {"id": "2"}},
+        {"query": 'mutation { rename(id: "1", name: "Le Guin") { id name } }'},
+        {"query": "subscription { bookAdded { title author { id } } }"},
+    ]
+    query, mutation, subscription = await node(script, running.graphql, json.dumps(requests))
+    assert without_typenames(query) == {"results": [{"author": {"id": "2", "name": "Stanisław"}}]}
+    assert without_typenames(mutation) == {"results": [{"rename": {"id": "1", "name": "Le Guin"}}]}
+    assert without_typenames(subscription) == {
+        "results": [
+            {"bookAdded": {"title": "Always", "author": {"id": "1"}}},
+            {"bookAdded": {"title": "Solaris", "author": {"id": "2"}}},
+        ]
+    }
+
+
+def without_typenames(value: Any) -> Any:
+    """The answer without what Apollo Client adds to every selection."""
+    if isinstance(value, list):
+        return [without_typenames(item) for item in value]
+    if isinstance(value, dict):
+        return {k: without_typenames(v) for k, v in value.items() if k != "__typename"}
+    return value
