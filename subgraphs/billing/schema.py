@@ -125,7 +125,7 @@ class PaymentProvider(enum.Enum):
     MERCADOPAGO = strawberry.enum_value("mercadopago", description="MercadoPago.")
 
 
-@strawberry.federation.type(keys=["code"], description="What an organization can subscribe to.")
+@strawberry.federation.type(keys=["code"], description="What an organization pays for.")
 class Plan:
     code: str = strawberry.field(description="Its stable name, such as team.")
     name: str = strawberry.field(description="Its name on a price list.")
@@ -153,9 +153,11 @@ class Plan:
         )
 
 
-@strawberry.federation.type(keys=["id"])
+@strawberry.federation.type(
+    keys=["id"], description="A company or team whose members share plans and files."
+)
 class Organization:
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="Opaque and stable.")
 
     @batched(description="The plan it has now.")
     @staticmethod
