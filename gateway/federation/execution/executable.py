@@ -60,7 +60,7 @@ def compile_plan(supergraph: Supergraph, operation: Operation, plan: QueryPlan) 
         operation=operation,
         plan=plan,
         passthrough=passes_through(supergraph, operation, plan, documents),
-        _steps=steps[1:] if is_stream else steps,
+        steps=steps[1:] if is_stream else steps,
         _stream=steps[0] if is_stream else None,
         _schedule=schedule_fetches(plan.fetches[1:] if is_stream else plan.fetches),
         _plot=plot,
@@ -99,7 +99,7 @@ class ExecutablePlan:
     passthrough: bool
     """The only fetch answers exactly what the client asked: without errors its
     ``data`` may go to the client as it came, even undecoded."""
-    _steps: tuple[Step, ...]
+    steps: tuple[Step, ...]
     _stream: Step | None
     _schedule: Schedule
     _plot: Plot
@@ -119,10 +119,10 @@ class ExecutablePlan:
 
         A subgraph that fails makes its part null and adds an error; this never raises.
         """
-        run = self._start(transport, variables, context, observer)
+        run = self.start(transport, variables, context, observer)
         if not self.passthrough:
             await self._perform(run)
-        elif (data := await run.pass_through(self._steps[0])) is not None:
+        elif (data := await run.pass_through(self.steps[0])) is not None:
             return Response(data)
         return self._respond(run)
 
@@ -135,12 +135,15 @@ class ExecutablePlan:
         observer: Observer | None = None,
     ) -> AsyncGenerator[Response, None]:
         """Yield a response per event of the subscription; closing this closes the upstream."""
-        assert self._stream is not None
-        first = self._start(transport, variables, context, observer)
+        first = self.start(transport, variables, context, observer)
+        if self._stream is None:
+            # All that was selected has been skipped.
+            yield self._respond(first)
+            return
         events = transport.subscribe(first.request(self._stream))
         try:
             async for event in events:
-                run = self._start(transport, variables, context, observer)
+                run = self.start(transport, variables, context, observer)
                 run.take(self._stream, (), event)
                 await self._perform(run)
                 yield self._respond(run)
@@ -152,21 +155,22 @@ class ExecutablePlan:
             if close is not None:
                 await close()
 
-    def _start(
+    def start(
         self,
         transport: SubgraphTransport,
         variables: Mapping[str, Any],
         context: Any,
         observer: Observer | None,
     ) -> Run:
+        """Return the state of a request that has asked nothing yet."""
         aliases = self.plan.key_aliases
         return Run(self._merger, self._plot, aliases, transport, variables, context, observer)
 
     async def _perform(self, run: Run) -> None:
         async def perform(index: int) -> None:
-            await run.perform(self._steps[index])
+            await run.perform(self.steps[index])
 
-        if self._steps:
+        if self.steps:
             await self._schedule.run(perform)
 
     def _respond(self, run: Run) -> Response:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gateway.federation.execution.projection import Sets
     from gateway.federation.operation.selection import Operation
 
-__all__ = ["explain_nulls"]
+__all__ = ["explain_nulls", "explain_nulls_below"]
 
 MAX_ERRORS = 100
 
@@ -52,7 +52,21 @@ def explain_nulls(
     root = schema.get_root_type(operation.kind)
     assert root is not None
     search = _Search(schema, supergraph_schema, [error.get("path", []) for error in errors])
-    search.object(root, (operation.selections,), data, [])
+    search.composite(root, (operation.selections,), data, [])
+    return search.found
+
+
+def explain_nulls_below(
+    schemas: tuple[GraphQLSchema, GraphQLSchema],
+    type_: GraphQLCompositeType,
+    sets: Sets,
+    value: Any,
+    path: ResponsePath,
+    errors: Iterable[Error],
+) -> list[Error]:
+    """Return the same for what is selected on one object; `schemas` are API and supergraph."""
+    search = _Search(*schemas, [error.get("path", []) for error in errors])
+    search.composite(type_, sets, value, path)
     return search.found
 
 
@@ -63,7 +77,15 @@ class _Search:
     known: list[ResponsePath]
     found: list[Error] = field(default_factory=list)
 
-    def object(
+    def composite(
+        self, type_: GraphQLCompositeType, sets: Sets, value: Any, path: ResponsePath
+    ) -> bool:
+        """Return whether a value of a composite type is answered."""
+        if is_object_type(type_):
+            return self._object(type_, sets, value, path)
+        return self._abstract(type_, sets, value, path)
+
+    def _object(
         self, type_: GraphQLCompositeType, sets: Sets, value: Any, path: ResponsePath
     ) -> bool:
         """Return whether an object is answered; False if a null below makes it null."""
@@ -119,10 +141,8 @@ class _Search:
             return all(items)
         if isinstance(type_, GraphQLEnumType):
             return self._enum(type_, value, path)
-        if is_object_type(type_):
-            return self.object(type_, sets, value, path)
         if is_composite_type(type_):
-            return self._abstract(type_, sets, value, path)
+            return self.composite(type_, sets, value, path)
         return True
 
     def _enum(self, type_: GraphQLEnumType, value: Any, path: ResponsePath) -> bool:
@@ -144,11 +164,11 @@ class _Search:
         runtime = self.schema.type_map.get(name) if name else None
         if isinstance(runtime, GraphQLObjectType):
             if is_abstract_type(type_) and self.schema.is_sub_type(type_, runtime):
-                return self.object(runtime, sets, value, path)
+                return self._object(runtime, sets, value, path)
         elif runtime is None and name in self.supergraph_schema.type_map:
             return False
         elif (runtime is not None or name is None) and not needs_type(sets):
-            return self.object(type_, sets, value, path)
+            return self._object(type_, sets, value, path)
         return self._unfit(path, f"The object is of no possible type of {type_.name}.")
 
     def _unfit(self, path: ResponsePath, message: str) -> bool:

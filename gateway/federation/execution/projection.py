@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Project = Callable[[Any, list[int]], Any]
     Sets = tuple[tuple[Selection, ...], ...]
 
-__all__ = ["Projection", "collect_fields", "compile_projection", "needs_type"]
+__all__ = ["Projection", "collect_fields", "compile_projection", "compile_selection", "needs_type"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,18 @@ def compile_projection(
     """
     root = schema.get_root_type(operation.kind)
     assert root is not None
+    return compile_selection(schema, supergraph_schema, root, (operation.selections,))
+
+
+def compile_selection(
+    schema: GraphQLSchema,
+    supergraph_schema: GraphQLSchema,
+    type_: GraphQLCompositeType,
+    sets: Sets,
+) -> Projection:
+    """Return the projection of what is selected on one type."""
     compiler = _Compiler(schema, supergraph_schema)
-    return Projection(compiler.load(compiler.object_function(root, (operation.selections,))))
+    return Projection(compiler.load(compiler.composite_function(type_, sets)))
 
 
 def collect_fields(schema: GraphQLSchema, sets: Sets, type_name: str) -> dict[str, list[Field]]:

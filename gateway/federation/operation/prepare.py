@@ -22,6 +22,7 @@ from graphql import (
     InlineFragmentNode,
     Node,
     OperationDefinitionNode,
+    StringValueNode,
     VariableNode,
     get_named_type,
     is_abstract_type,
@@ -35,7 +36,14 @@ from graphql.execution.values import get_variable_values
 from graphql.language import SelectionSetNode
 from graphql.validation import ASTValidationRule
 
-from gateway.federation.operation.selection import Field, Fragment, Operation, Selection
+from gateway.federation.operation.selection import (
+    Deferred,
+    Field,
+    Fragment,
+    Operation,
+    Selection,
+)
+from gateway.federation.plan import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,6 +55,8 @@ if TYPE_CHECKING:
         ValueNode,
         VariableDefinitionNode,
     )
+
+    from gateway.federation.plan import Path
 
 __all__ = [
     "InvalidRequest",
@@ -147,15 +157,16 @@ def _pick(
 def _condition_variables(
     operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
 ) -> tuple[str, ...]:
-    """Return the variables `@skip` and `@include` read, sorted, of all that is reachable."""
+    """Return the variables that `@skip`, `@include` and `@defer` test, sorted, from anywhere."""
     names: set[str] = set()
     seen: set[str] = set()
     queue: list[SelectionSetNode] = [operation.selection_set]
     while queue:
         for node in queue.pop().selections:
+            deferrals = (one["if"] for one in _deferrals(node.directives) if "if" in one)
             names.update(
                 value.name.value
-                for _, value in _conditions(node.directives)
+                for value in (*(value for _, value in _conditions(node.directives)), *deferrals)
                 if isinstance(value, VariableNode)
             )
             if isinstance(node, FragmentSpreadNode):
@@ -175,6 +186,13 @@ def _conditions(
         if directive.name.value in ("skip", "include"):
             (condition,) = directive.arguments or ()
             yield directive.name.value == "include", condition.value
+
+
+def _deferrals(directives: Sequence[DirectiveNode] | None) -> Iterator[dict[str, Node]]:
+    """Yield the arguments of `@defer`, if it is there."""
+    for directive in directives or ():
+        if directive.name.value == "defer":
+            yield {one.name.value: one.value for one in directive.arguments or ()}
 
 
 @dataclass(frozen=True)
@@ -237,13 +255,24 @@ class PreparedOperation:
         `__typename`.  A composite field may be left with no selections at all: the
         planner has to ask for its `__typename`, since the object or its null is
         still answered.  `__schema`, `__type` and the root's `__typename` stay in
-        the selections although no subgraph is asked for them.
+        the selections although no subgraph is asked for them.  `@defer` is ignored.
         Raises `InvalidRequest` if the result would be too large or too deep.
         """
+        return self._fold(_Folder(self.schema, self.fragments, coerced))
+
+    def split(self, coerced: Mapping[str, Any]) -> tuple[Operation, tuple[Deferred, ...]]:
+        """Return what is to be answered at once, and each deferred fragment.
+
+        Without an active `@defer` that is what `fold` returns, and nothing.
+        """
+        folder = _Folder(self.schema, self.fragments, coerced, postponed=[])
+        operation = self._fold(folder)
+        return operation, tuple(folder.deferred())
+
+    def _fold(self, folder: _Folder) -> Operation:
         root = self.schema.get_root_type(self.node.operation)
         assert root is not None
-        folder = _Folder(self.schema, self.fragments, coerced)
-        selections = folder.fold([self.node.selection_set], root, depth=1)
+        selections = folder.fold([self.node.selection_set], root, ())
         return Operation(self.node.operation, self.name, root.name, self.variables, selections)
 
 
@@ -251,6 +280,7 @@ class PreparedOperation:
 class _Scope:
     """Collects what is selected on one type: fields by response key, and narrower fragments."""
 
+    path: Path
     entries: list[_OpenField | _OpenFragment] = field(default_factory=list)
     fields: dict[str, _OpenField] = field(default_factory=dict)
     spreads: set[str] = field(default_factory=set)
@@ -269,42 +299,57 @@ class _OpenFragment:
 
 
 @dataclass(slots=True)
+class _Postponed:
+    label: str | None
+    path: Path
+    on: GraphQLNamedType
+    selection_set: SelectionSetNode
+
+
+@dataclass(slots=True)
 class _Folder:
     schema: GraphQLSchema
     fragments: Mapping[str, FragmentDefinitionNode]
     values: Mapping[str, Any]
     budget: int = MAX_SELECTIONS
+    postponed: list[_Postponed] | None = None
+    """Takes the deferred fragments, if they are to be held back."""
 
     def fold(
-        self, sets: Sequence[SelectionSetNode], parent: GraphQLNamedType, depth: int
+        self, sets: Sequence[SelectionSetNode], parent: GraphQLNamedType, path: Path
     ) -> tuple[Selection, ...]:
-        """Return the merged selections of several selection sets on one type."""
-        if depth > MAX_DEPTH:
+        """Return the merged selections of several selection sets on one type at a position."""
+        if len(path) >= MAX_DEPTH:
             raise _too_large(f"Operation is nested deeper than {MAX_DEPTH} levels.")
-        scope = _Scope()
+        scope = _Scope(path)
         for selection_set in sets:
             self._collect(selection_set, parent, scope)
-        return tuple(self._close(entry, parent, depth) for entry in scope.entries)
+        return tuple(self._close(entry, parent, path) for entry in scope.entries)
+
+    def deferred(self) -> Iterator[Deferred]:
+        """Yield what was held back; a deferred fragment inside another comes after it."""
+        assert self.postponed is not None
+        for one in self.postponed:
+            selections = self.fold([one.selection_set], one.on, one.path)
+            yield Deferred(one.label, one.path, one.on.name, selections)
 
     def _close(
-        self, entry: _OpenField | _OpenFragment, parent: GraphQLNamedType, depth: int
+        self, entry: _OpenField | _OpenFragment, parent: GraphQLNamedType, path: Path
     ) -> Selection:
         if isinstance(entry, _OpenFragment):
-            return Fragment(entry.on.name, self.fold(entry.sets, entry.on, depth + 1))
+            gate = Gate(frozenset({entry.on.name}))
+            return Fragment(entry.on.name, self.fold(entry.sets, entry.on, (*path, gate)))
         node = entry.node
         name = node.name.value
+        key = node.alias.value if node.alias else name
         selections: tuple[Selection, ...] = ()
         if entry.sets:
             assert is_composite_type(parent)
             definition = self.schema.get_field(parent, name)
             assert definition is not None
-            selections = self.fold(entry.sets, get_named_type(definition.type), depth + 1)
-        return Field(
-            key=node.alias.value if node.alias else name,
-            name=name,
-            arguments=_arguments(node),
-            selections=selections,
-        )
+            inner = get_named_type(definition.type)
+            selections = self.fold(entry.sets, inner, (*path, key))
+        return Field(key, name, _arguments(node), selections)
 
     def _collect(
         self, selection_set: SelectionSetNode, parent: GraphQLNamedType, scope: _Scope
@@ -326,10 +371,45 @@ class _Folder:
             if inner is None:
                 continue
             on = self.schema.type_map[condition] if condition else parent
+            if self._postpone(node, inner, on, parent, scope):
+                if isinstance(node, FragmentSpreadNode):
+                    # Spread again without `@defer`, it is wanted at once.
+                    scope.spreads.discard(node.name.value)
+                continue
             if self._always(on, parent):
                 stack.append(iter(inner.selections))
             elif not is_object_type(parent):
                 self._add_fragment(on, inner, scope)
+
+    def _postpone(
+        self,
+        node: SelectionNode,
+        inner: SelectionSetNode,
+        on: GraphQLNamedType,
+        parent: GraphQLNamedType,
+        scope: _Scope,
+    ) -> bool:
+        """Hold a fragment back if its `@defer` is active; return whether it is."""
+        if self.postponed is None:
+            return False
+        for arguments in _deferrals(node.directives):
+            if self._value(arguments.get("if")) is False:
+                continue
+            label = arguments.get("label")
+            known = label.value if isinstance(label, StringValueNode) else None
+            if self._always(on, parent):
+                self.postponed.append(_Postponed(known, scope.path, parent, inner))
+            elif not is_object_type(parent):
+                gated = (*scope.path, Gate(frozenset({on.name})))
+                self.postponed.append(_Postponed(known, gated, on, inner))
+            return True
+        return False
+
+    def _value(self, value: Node | None) -> Any:
+        """Return the value of a Boolean argument; None if it is not given."""
+        if isinstance(value, VariableNode):
+            return self.values[value.name.value]
+        return value.value if isinstance(value, BooleanValueNode) else None
 
     def _spend(self) -> None:
         self.budget -= 1
@@ -337,15 +417,7 @@ class _Folder:
             raise _too_large(f"Operation selects more than {MAX_SELECTIONS} fields.")
 
     def _applies(self, node: SelectionNode) -> bool:
-        for keep, value in _conditions(node.directives):
-            if isinstance(value, VariableNode):
-                given = self.values[value.name.value]
-            else:
-                assert isinstance(value, BooleanValueNode)
-                given = value.value
-            if given is not keep:
-                return False
-        return True
+        return all(self._value(value) is keep for keep, value in _conditions(node.directives))
 
     def _fragment(
         self, node: SelectionNode, scope: _Scope

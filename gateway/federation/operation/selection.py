@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from graphql import OperationType, ValueNode, VariableDefinitionNode
 
-__all__ = ["Field", "Fragment", "Operation", "Selection"]
+    from gateway.federation.plan import Path
+
+__all__ = ["Deferred", "Field", "Fragment", "Operation", "Selection"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +53,18 @@ class Operation:
     name: str | None
     root_type: str
     variables: Mapping[str, VariableDefinitionNode]
+    selections: tuple[Selection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A fragment the client can wait for: what it selects on the objects at a position.
+
+    ``path`` ends with a gate if the fragment's type condition may fail; ``on``
+    is the type that the selections are on.
+    """
+
+    label: str | None
+    path: Path
+    on: str
     selections: tuple[Selection, ...]

@@ -13,6 +13,7 @@ from gateway.federation.operation.prepare import (
     prepare,
 )
 from gateway.federation.operation.selection import Field, Fragment, Operation
+from gateway.federation.plan import Gate
 from tests.federation.printing import print_operation
 
 SCHEMA = build_schema("""
@@ -230,6 +231,36 @@ def test_an_operation_that_is_too_deep_is_refused() -> None:
     one = prepared("{ me " + "{ friends " * depth + "{ id }" + " }" * depth + " }")
     with pytest.raises(InvalidRequest, match="deeper"):
         one.fold({})
+
+
+def test_deferred_fragments_are_held_back_with_their_place() -> None:
+    schema = build_schema("""
+      directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT
+      type Query { me: User }
+      interface Node { id: ID! best: Node }
+      type User implements Node { id: ID! name: String best: Node }
+    """)
+    source = """
+      query ($later: Boolean!) {
+        me {
+          id
+          ...F @defer(label: "f", if: $later)
+          best { ... on User @defer { name } ... @defer(if: false) { id } }
+        }
+      }
+      fragment F on User { name best { ... on Node @defer { best { id } } } }
+    """
+    one = prepare(schema, parse_and_validate(schema, source))
+    assert one.conditions == ("later",)
+    operation, deferred = one.split({"later": True})
+    assert print_operation(operation).endswith("{ me { id best { id } } }")
+    assert [(part.label, part.path, part.on) for part in deferred] == [
+        ("f", ("me",), "User"),
+        (None, ("me", "best", Gate(frozenset({"User"}))), "User"),
+        (None, ("me", "best"), "Node"),
+    ]
+    assert one.split({"later": False})[0].selections != operation.selections
+    assert one.fold({"later": True}) == one.fold({"later": False})
 
 
 def test_fragments_nest_to_the_limit() -> None:

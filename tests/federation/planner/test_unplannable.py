@@ -1,0 +1,56 @@
+"""Operations that have no plan, or none within the budget."""
+
+from __future__ import annotations
+
+import pytest
+from graphql import OperationType
+
+from gateway.federation.operation.selection import Field, Operation
+from gateway.federation.planner import PlanningBudgetExceeded, PlanningError, plan
+from tests.federation.planner.planned import plan_of, supergraph
+
+
+def test_an_interface_field_that_one_implementer_cannot_resolve_has_no_plan() -> None:
+    with pytest.raises(PlanningError, match="cannot be reached") as refused:
+        plan_of("node", "{ node(id: 1) { id } }")
+    assert refused.value.code == "QUERY_PLAN_FAILED"
+
+
+def test_a_field_behind_a_key_that_is_not_resolvable_has_no_plan() -> None:
+    with pytest.raises(PlanningError, match=r"Node\.other cannot be reached"):
+        plan_of("interface-object-non-resolvable", "{ product { other } }")
+
+
+def test_a_mutation_field_without_a_plan_is_refused() -> None:
+    operation = Operation(OperationType.MUTATION, None, "Mutation", {}, (Field("no", "no"),))
+    with pytest.raises(PlanningError, match=r"Mutation\.no cannot be reached"):
+        plan(supergraph("mutations"), operation)
+
+
+def test_an_operation_of_a_kind_the_supergraph_lacks_is_refused() -> None:
+    operation = Operation(OperationType.SUBSCRIPTION, None, "Subscription", {}, ())
+    with pytest.raises(PlanningError, match="has no subscription type"):
+        plan(supergraph("shop"), operation)
+
+
+def test_planning_stops_when_its_budget_is_spent() -> None:
+    with pytest.raises(PlanningBudgetExceeded) as refused:
+        plan_of("shop", "{ products { name reviews { body } } }", budget=3)
+    assert refused.value.code == "QUERY_PLAN_TOO_COMPLEX"
+
+
+def test_an_operation_deeper_than_the_stack_is_refused() -> None:
+    field = Field("id", "id")
+    for _ in range(4000):
+        field = Field("similar", "similar", (), (field,))
+    root = Field("similar", "similar", (), (field,))
+    operation = Operation(OperationType.QUERY, None, "Query", {}, (root,))
+    with pytest.raises(PlanningBudgetExceeded, match="too deep"):
+        plan(supergraph("abstract-deep"), operation)
+
+
+def test_a_deep_operation_within_the_documents_limits_is_planned() -> None:
+    query = "id"
+    for _ in range(24):
+        query = f"reviews {{ product {{ {query} inStock }} }}"
+    assert len(plan_of("shop", f"{{ products {{ {query} }} }}").fetches) == 4
