@@ -12,6 +12,8 @@ from click import ClickException
 from cli.environment import HOME, ROOT
 
 CACHE = HOME / "cache" / "npm"
+# The certificates that the machine trusts, as for every other program on it.
+ENVIRONMENT = {"NODE_USE_SYSTEM_CA": "1", "npm_config_update_notifier": "false"}
 
 
 def install(folder: Path) -> None:
@@ -46,7 +48,7 @@ def _run_npm(folder: Path, *arguments: str) -> None:
     ran = subprocess.run(
         [str(_node()), str(npm), *arguments],
         cwd=folder,
-        env={**os.environ, "npm_config_cache": str(CACHE), "npm_config_update_notifier": "false"},
+        env={**ENVIRONMENT, **os.environ, "npm_config_cache": str(CACHE)},
         capture_output=True,
         text=True,
         check=False,
@@ -67,5 +69,5 @@ def _node() -> Path:
 
 
 def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.splitlines() if line.strip() and "complete log" not in line]
     return lines[-1].strip() if lines else "it said nothing"

