@@ -32,6 +32,13 @@ def test_letters_and_digits_of_all_scripts_are_taken(value: str) -> None:
     assert one_line(value, field="name", most=100) == unicodedata.normalize("NFC", value)
 
 
+def test_marks_beyond_number_are_refused_unread() -> None:
+    # To put them in order would take longer than anyone waits.
+    for refused in ("a" + "\u0300\u0316" * 500_000, "a\u0300" * 500_000):
+        with pytest.raises(BadUserInput):
+            one_line(refused, field="name", most=100)
+
+
 def test_an_address_is_in_lower_case() -> None:
     assert email_address(" Ada@Example.ORG ") == "ada@example.org"
 
