@@ -47,7 +47,7 @@ def test_variables_are_found_inside_lists_and_objects() -> None:
     (fetch,) = plan_of("inputs", query, {"id": "b"}).fetches
     assert fetch.variables == (("id", "id"), ("tag", "tag"))
     assert fetch.document == (
-        'query($id:ID!,$tag:String){search(filter:{ids: ["a", $id], tag: $tag}){id}}'
+        'query($id:ID!,$tag:String){search(filter:{ ids: ["a", $id], tag: $tag }){id}}'
     )
 
 
