@@ -136,10 +136,8 @@ class ExecutablePlan:
     ) -> AsyncGenerator[Response, None]:
         """Yield a response per event of the subscription; closing this closes the upstream."""
         first = self.start(transport, variables, context, observer)
-        if self._stream is None:
-            # All that was selected has been skipped.
-            yield self._respond(first)
-            return
+        # A valid subscription skips nothing at its root, so there is a stream.
+        assert self._stream is not None
         events = transport.subscribe(first.request(self._stream))
         try:
             async for event in events:

@@ -170,12 +170,16 @@ async def test_a_union_of_nothing_known_is_explained() -> None:
 
 async def test_an_unknown_enum_value_is_null_and_explained() -> None:
     response = await project(
-        "{ me { role } users { role } }",
+        "{ me { role } users { role id @skip(if: true) x: role } }",
         {"me": {"role": "KING"}, "users": [{"role": "ADMIN"}, {"role": None}, {"role": ["ADMIN"]}]},
     )
     assert response.data == {
         "me": {"role": None},
-        "users": [{"role": "ADMIN"}, {"role": None}, {"role": None}],
+        "users": [
+            {"role": "ADMIN", "x": None},
+            {"role": None, "x": None},
+            {"role": None, "x": None},
+        ],
     }
     assert explained(response) == [
         ('Enum "Role" has no such value.', ["me", "role"]),
