@@ -7,19 +7,25 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from pydantic import SecretStr
 
 from shared.auth import AccessTokens, Identity, ServiceTokens, Signer, Verifier, generate_keys
 from shared.config import Settings
 from shared.errors import Unauthenticated
+from subgraphs.users import tasks
 from subgraphs.users.sessions import MOST, OVERLAP_SECONDS, SessionEnded
-from tests.subgraphs.users.conftest import Users
+from tests.subgraphs.users.conftest import PASSWORD, Users
+from tests.support.asking import asking
 
 _REFRESH = """
 mutation($input: RefreshSessionInput!) {
@@ -28,6 +34,10 @@ mutation($input: RefreshSessionInput!) {
 """
 _LOG_OUT = "mutation($input: LogOutInput) { logOut(input: $input) { endedSessions } }"
 _END = "mutation($input: EndSessionInput!) { endSession(input: $input) { sessionId } }"
+_LOG_IN = "mutation($input: LogInInput!) { logIn(input: $input) { accessToken } }"
+_CHANGE_PASSWORD = """
+mutation($input: ChangePasswordInput!) { changePassword(input: $input) { endedSessions } }
+"""
 _SESSIONS = "{ me { sessions { id userAgent current createdAt lastUsedAt } } }"
 _WEEK = 604_800
 
@@ -307,3 +317,44 @@ def _hs256(said: dict[str, Any], header: dict[str, Any], secret: bytes) -> str:
     body = f"{part({'alg': 'HS256', 'typ': 'JWT', **header})}.{part(said)}"
     digest = hmac.new(secret, body.encode(), hashlib.sha256).digest()
     return f"{body}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+
+async def test_sessions_that_could_not_be_ended_at_once_are_ended_by_a_job(users: Users) -> None:
+    ada = await users.sign_up("ada@example.org")
+    before = await users.log_in("ada@example.org")
+    async with without_redis(users) as cut_off:
+        given = {"currentPassword": PASSWORD, "newPassword": "another password"}
+        error = await cut_off.error(_CHANGE_PASSWORD, {"input": given}, by=ada.identity)
+        assert error["code"] == "UNAVAILABLE"
+    after = await users.log_in("ada@example.org", "another password")
+    [[payload]] = await users.sql("select payload from pgqueuer")
+    jobs = {job.name: job.run for job in tasks.jobs(users.database, users.sessions(at=time.time()))}
+    await jobs["end_sessions"](json.loads(payload)["payload"])
+    left = {each.id for each in await users.sessions(at=time.time()).of(ada.id)}
+    assert left == {ada.session_id, after.session_id}
+    assert not await users.redis.exists(f"session:{before.session_id}")
+
+
+async def test_without_redis_nobody_logs_in_and_profiles_are_readable(users: Users) -> None:
+    ada = await users.sign_up("ada@example.org")
+    async with without_redis(users) as cut_off:
+        login = {"input": {"email": "ada@example.org", "password": PASSWORD}}
+        refresh = {"input": {"refreshToken": ada.refresh_token}}
+        for query, given in ((_LOG_IN, login), (_REFRESH, refresh), (_LOG_OUT, {})):
+            error = await cut_off.error(query, given, by=ada.identity)
+            assert error["code"] == "UNAVAILABLE"
+        answer = await cut_off.ask("{ me { name sessions { id } } }", by=ada.identity)
+        assert answer["data"]["me"] == {"name": "Ada Lovelace", "sessions": None}
+        assert [each["extensions"]["code"] for each in answer["errors"]] == ["UNAVAILABLE"]
+
+
+@asynccontextmanager
+async def without_redis(users: Users) -> AsyncIterator[Users]:
+    """The subgraph on the same database, with nothing where its Redis should be."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = SecretStr(f"redis://127.0.0.1:{closed.getsockname()[1]}/0")
+        gone = users.settings.redis.model_copy(update={"url": url})
+        settings = users.settings.model_copy(update={"redis": gone})
+        async with asking(settings, "users") as found:
+            yield Users(found.subgraph, found.settings, found.redis, found.database)
