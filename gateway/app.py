@@ -34,6 +34,7 @@ from gateway.security.headers import SecurityHeaders, cors
 from gateway.security.limits import Limits
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.local import LocalTransport
+from gateway.transports.memberships import FreshMemberships
 from gateway.transports.traffic import CircuitBreakers, Traffic
 from shared.access_lists import AccessLists
 from shared.auth import AccessTokens, ServiceTokens, Signer, Verifier
@@ -73,7 +74,8 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
     breakers = CircuitBreakers()
 
     def make_runtime(supergraph: Supergraph) -> Runtime:
-        transport = _transport(settings, supergraph, subgraphs, breakers)
+        inner = _transport(settings, supergraph, subgraphs, breakers)
+        transport = FreshMemberships(inner, ask_orgs(lambda: inner))
         return Runtime(
             supergraph,
             transport,
@@ -269,6 +271,7 @@ def _endpoint(
             from_init,
             expires_at=lambda context: context.expires_at,
             max_message_bytes=most,
+            allowed_origins=settings.http.allowed_origins,
             draining=draining,
         ),
         event_streams=EventStreams(pipeline, from_request, max_body_bytes=most, draining=draining),

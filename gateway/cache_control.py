@@ -10,12 +10,13 @@ NO_STORE = "no-store"
 class CachePolicy:
     """Collects one header per subgraph response; one that has none forbids keeping."""
 
-    __slots__ = ("_max_age", "_private", "_seen", "_storable")
+    __slots__ = ("_max_age", "_private", "_public", "_seen", "_storable")
 
     def __init__(self) -> None:
         self._seen = False
         self._storable = True
         self._private = False
+        self._public = True
         self._max_age: int | None = None
 
     def add(self, header: str | None) -> None:
@@ -27,13 +28,17 @@ class CachePolicy:
             self._storable = False
             return
         self._private = self._private or "private" in directives
+        self._public = self._public and "public" in directives
         self._max_age = max_age if self._max_age is None else min(max_age, self._max_age)
 
-    def merged(self) -> str:
-        """The header of the whole answer."""
+    def merged(self, *, private: bool = False) -> str:
+        """The header of the whole answer; ``private`` when it was made for somebody known."""
         if not self._seen or not self._storable or not self._max_age:
             return NO_STORE
-        return f"{'private' if self._private else 'public'}, max-age={self._max_age}"
+        if private or self._private:
+            return f"private, max-age={self._max_age}"
+        # A shared cache may keep what a caller with a token got only if all say `public`.
+        return f"{'public, ' if self._public else ''}max-age={self._max_age}"
 
 
 def _max_age(directives: list[str]) -> int | None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.federation.transport import SubgraphTransport
     from shared.access_lists import AccessLists
 
-__all__ = ["Caller", "Callers", "ask_orgs", "context_of"]
+__all__ = ["Caller", "Callers", "ask_orgs", "audience_of", "context_of"]
 
 logger = get_logger(__name__)
 
@@ -148,7 +148,7 @@ async def context_of(
     caller = await callers.identify(token, user_agent=agent or None)
     context = RequestContext(
         identity=caller.identity,
-        audience=_audience(caller.identity),
+        audience=audience_of(caller.identity),
         expires_at=caller.expires_at,
         client_name=_client(headers, "name"),
         client_version=_client(headers, "version"),
@@ -157,7 +157,7 @@ async def context_of(
     return context
 
 
-def _audience(identity: Identity) -> Hashable:
+def audience_of(identity: Identity) -> Hashable:
     """One user with the same memberships, whatever the session."""
     return (identity.user_id, frozenset(identity.memberships.items()))
 

@@ -181,8 +181,13 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
                 return GraphQLResult(data=None, errors=[internal_entry(error)])
         keepable = work.kind == "query" and not response.errors
-        headers = {"cache-control": context.cache_policy.merged()} if keepable else {}
+        headers = {"cache-control": self._kept(context)} if keepable else {}
         return GraphQLResult(response.data, response.errors, response.extensions, headers=headers)
+
+    @staticmethod
+    def _kept(context: RequestContext) -> str:
+        known = context.identity.user_id is not None
+        return context.cache_policy.merged(private=known)
 
     async def _run_to_its_end(
         self, runtime: Runtime, work: _Work, context: RequestContext

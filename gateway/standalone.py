@@ -100,7 +100,11 @@ async def create(
     endpoint = GraphQLEndpoint(
         http=GraphQLHTTP(pipeline, from_request, max_body_bytes=max_body_bytes, draining=draining),
         websocket=GraphQLWebSocket(
-            pipeline, from_init, max_message_bytes=max_body_bytes, draining=draining
+            pipeline,
+            from_init,
+            max_message_bytes=max_body_bytes,
+            allowed_origins=allowed_origins,
+            draining=draining,
         ),
         event_streams=EventStreams(
             pipeline, from_request, max_body_bytes=max_body_bytes, draining=draining

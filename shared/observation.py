@@ -43,6 +43,8 @@ class Observed:
 
     ``operation`` names the GraphQL operation of a finished request; only so many
     different names become labels of the metric, the rest count as ``other``.
+    With ``inherits_deadline`` a caller may say how long it waits, as one of our
+    own processes does; a client of the public edge may not.
     What the application raises is a bug: logged once here, and answered as
     ``INTERNAL`` with the trace id.
     """
@@ -54,7 +56,9 @@ class Observed:
         service: str,
         timeout_seconds: float,
         operation: Callable[[Scope], str | None] = _no_operation,
+        inherits_deadline: bool = False,
     ) -> None:
+        self._inherits_deadline = inherits_deadline
         self._app = app
         self._service = service
         self._timeout_seconds = timeout_seconds
@@ -96,7 +100,8 @@ class Observed:
             await send(message)
 
         started = time.perf_counter()
-        expiry = deadline.deadline.set(deadline.from_headers(headers, self._timeout_seconds))
+        told = headers if self._inherits_deadline else {}
+        expiry = deadline.deadline.set(deadline.from_headers(told, self._timeout_seconds))
         parent = remote_context(headers)
         with tracer.start_as_current_span(
             scope["method"], context=parent, kind=SpanKind.SERVER

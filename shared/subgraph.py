@@ -241,6 +241,7 @@ def serve(
                 Observed,
                 service=subgraph.name,
                 timeout_seconds=settings.http.request_timeout_seconds,
+                inherits_deadline=True,
             )
         ],
         lifespan=lifespan,

@@ -152,7 +152,7 @@ async def _only(result: GraphQLResult) -> AsyncIterator[GraphQLResult]:
 async def _send_result(
     send: Send, result: GraphQLResult, content_type: str, *, status: int
 ) -> None:
-    headers = {"content-type": content_type, **result.headers}
+    headers = {"content-type": content_type, "vary": "Accept", **result.headers}
     if status == 405:
         headers.setdefault("allow", "GET, POST")
     await send_response(send, status, result.encode(), headers)

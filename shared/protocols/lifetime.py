@@ -63,32 +63,44 @@ async def first_of(*work: Coroutine[Any, Any, object]) -> None:
 
 
 async def paced(items: AsyncIterator[T], seconds: float) -> AsyncIterator[T | None]:
-    """The items as they come, and None whenever none has come for so many seconds."""
-    waiting: asyncio.Future[T] | None = None
+    """The items as they come, and None whenever none has come for so many seconds.
+
+    They are taken by one task, from the first to the last: what makes them may
+    hold on to its task between two items.
+    """
+    taken: asyncio.Queue[tuple[T] | Exception | None] = asyncio.Queue(1)
+
+    async def take() -> None:
+        end: Exception | None = None
+        try:
+            async for item in items:
+                await taken.put((item,))
+        except Exception as error:  # noqa: BLE001 - raised again where the items are awaited
+            end = error
+        finally:
+            await closing(items)
+        await taken.put(end)
+
+    taking = asyncio.create_task(take())
+    getting: asyncio.Task[tuple[T] | Exception | None] | None = None
     try:
         while True:
-            if waiting is None:
-                waiting = asyncio.ensure_future(_next(items))
-            done, _ = await asyncio.wait({waiting}, timeout=seconds)
-            if not done:
+            getting = getting or asyncio.create_task(taken.get())
+            await asyncio.wait({getting}, timeout=seconds)
+            if not getting.done():
                 yield None
                 continue
-            try:
-                item = waiting.result()
-            except StopAsyncIteration:
-                waiting = None
+            found, getting = getting.result(), None
+            if found is None:
                 return
-            waiting = None
-            yield item
+            if isinstance(found, Exception):
+                raise found
+            yield found[0]
     finally:
-        if waiting is not None:
-            waiting.cancel()
-            await asyncio.wait({waiting})
-        await closing(items)
-
-
-async def _next(items: AsyncIterator[T]) -> T:
-    return await items.__anext__()
+        tasks = {taking} if getting is None else {taking, getting}
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def closing(items: AsyncIterator[Any]) -> None:

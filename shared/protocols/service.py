@@ -64,7 +64,7 @@ class GraphQLResult:
 
     def encode(self) -> bytes:
         """The response map as JSON, keys in the order in which they were put."""
-        return orjson.dumps(self.payload(), option=orjson.OPT_NON_STR_KEYS, default=_plain)
+        return orjson.dumps(self.payload(), default=_plain)
 
 
 def _plain(value: object) -> object:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import orjson
 from starlette.requests import HTTPConnection
@@ -23,6 +24,7 @@ from shared.protocols.reading import BadRequest, parse_operation
 from shared.protocols.service import GraphQLRequest, GraphQLResult, GraphQLService
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Headers
     from starlette.types import Receive, Scope, Send
 
 __all__ = ["SUBPROTOCOL", "GraphQLWebSocket"]
@@ -47,7 +49,9 @@ class GraphQLWebSocket(Generic[C]):
     ``make_context`` sees the connection and the payload of its init message; a
     `NexusError` it raises closes the connection with 4403, the code after which
     clients log in and try again.  ``expires_at`` tells until when (seconds since
-    the epoch) what it returned may be used.
+    the epoch) what it returned may be used.  A browser's socket is accepted from
+    pages of our own host and of ``allowed_origins`` only, since it may carry
+    cookies.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class GraphQLWebSocket(Generic[C]):
         ping_seconds: float = 12.0,
         max_message_bytes: int = 1_000_000,
         max_operations: int = 100,
+        allowed_origins: Collection[str] = (),
         draining: asyncio.Event | None = None,
     ) -> None:
         self.service = service
@@ -69,10 +74,15 @@ class GraphQLWebSocket(Generic[C]):
         self.ping_seconds = ping_seconds
         self.max_message_bytes = max_message_bytes
         self.max_operations = max_operations
+        self._allowed_origins = frozenset(allowed_origins)
         self.draining = draining or asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
+        connection = HTTPConnection(scope)
+        if not self._is_allowed(connection.headers):
+            await send({"type": "websocket.close", "code": 1008, "reason": "Origin not allowed"})
+            return
         offered = scope.get("subprotocols") or ()
         accepted = SUBPROTOCOL in offered
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if accepted else None})
@@ -80,7 +90,13 @@ class GraphQLWebSocket(Generic[C]):
             reason = "Subprotocol not acceptable"
             await send({"type": "websocket.close", "code": 4406, "reason": reason})
             return
-        await _Connection(self, HTTPConnection(scope), receive, send).run()
+        await _Connection(self, connection, receive, send).run()
+
+    def _is_allowed(self, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if origin is None or origin in self._allowed_origins:
+            return True
+        return urlsplit(origin).netloc == headers.get("host")
 
 
 class _Connection(Generic[C]):

@@ -11,8 +11,9 @@ from gateway.cache_control import CachePolicy
     ("headers", "merged"),
     [
         ([], "no-store"),
-        (["max-age=60"], "public, max-age=60"),
-        (["max-age=60", "public, max-age=5"], "public, max-age=5"),
+        (["max-age=60"], "max-age=60"),
+        (["max-age=60", "public, max-age=5"], "max-age=5"),
+        (["public, max-age=60", "public, max-age=5"], "public, max-age=5"),
         (["max-age=60", "private, max-age=90"], "private, max-age=60"),
         (["max-age=60", None], "no-store"),
         (["max-age=60", "no-cache, max-age=9"], "no-store"),
@@ -26,3 +27,9 @@ def test_the_strictest_wins(headers: list[str | None], merged: str) -> None:
     for header in headers:
         policy.add(header)
     assert policy.merged() == merged
+
+
+def test_what_was_made_for_somebody_known_is_private() -> None:
+    policy = CachePolicy()
+    policy.add("public, max-age=60")
+    assert policy.merged(private=True) == "private, max-age=60"

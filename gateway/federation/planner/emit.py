@@ -49,6 +49,8 @@ def _fetch(
     keys: Keys,
     variables: Mapping[str, VariableDefinitionNode],
 ) -> Fetch:
+    for output in _outputs(work):
+        _tidy(output)
     names = _Names(work, variables)
     renamers: tuple[KeyRenamer, ...] = ()
     entities: tuple[Entities, ...] = ()
@@ -70,12 +72,30 @@ def _fetch(
     )
 
 
+def _outputs(work: Work) -> list[SelectionSet]:
+    return [call.output for call in work.calls] if work.root is None else [work.root]
+
+
+def _tidy(selections: SelectionSet) -> None:
+    """Drop, in place, what a fragment selects that is selected before it anyway."""
+    for inner in list(selections.on.values()):
+        for key, selected in list(inner.fields.items()):
+            outer = selections.fields.get(key)
+            if outer is not None and outer.below is None and outer.is_same_field(selected):
+                del inner.fields[key]
+        _tidy(inner)
+        if not inner.fields and not inner.on:
+            del selections.on[inner.type]
+    for selected in selections.fields.values():
+        if selected.below is not None:
+            _tidy(selected.below)
+
+
 class _Names:
     """The variables a fetch uses, and free names for its representations."""
 
     def __init__(self, work: Work, variables: Mapping[str, VariableDefinitionNode]) -> None:
-        outputs = [work.root] if work.root is not None else [c.output for c in work.calls]
-        seen = {name for output in outputs for name in _variables(output)}
+        seen = {name for output in _outputs(work) for name in _variables(output)}
         self.used = tuple(name for name in variables if name in seen)
         self._several = len(work.calls) > 1
         self._number = 0

@@ -44,6 +44,10 @@ class Selected:
     arguments: tuple[tuple[str, ValueNode], ...]
     below: SelectionSet | None
 
+    def is_same_field(self, other: Selected) -> bool:
+        """Whether both take one field with the same arguments."""
+        return self.name == other.name and self.arguments == other.arguments
+
 
 @dataclass(slots=True, eq=False)
 class SelectionSet:

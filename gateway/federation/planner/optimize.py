@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from gateway.federation.plan import Gate, RequireField, RequireSelection
 from gateway.federation.plan import Path as Position
-from gateway.federation.planner.fetches import Call, SelectionSet, Work, merge_inputs
+from gateway.federation.planner.fetches import Call, Selected, SelectionSet, Work, merge_inputs
 
 __all__ = ["optimize"]
 
@@ -156,19 +156,20 @@ def _is_same_question(one: Call, other: Call) -> bool:
 
 
 def _same(one: SelectionSet, other: SelectionSet) -> bool:
-    if one.fields.keys() != other.fields.keys() or one.on.keys() != other.on.keys():
+    return (
+        one.fields.keys() == other.fields.keys()
+        and one.on.keys() == other.on.keys()
+        and all(_same_field(s, other.fields[key]) for key, s in one.fields.items())
+        and all(_same(inner, other.on[type_]) for type_, inner in one.on.items())
+    )
+
+
+def _same_field(one: Selected, other: Selected) -> bool:
+    if not one.is_same_field(other):
         return False
-    for key, selected in one.fields.items():
-        twin = other.fields[key]
-        if (selected.name, selected.arguments) != (twin.name, twin.arguments):
-            return False
-        if (
-            selected.below is not None
-            and twin.below is not None
-            and not _same(selected.below, twin.below)
-        ):
-            return False
-    return all(_same(selections, other.on[type_]) for type_, selections in one.on.items())
+    if one.below is None or other.below is None:
+        return one.below is other.below
+    return _same(one.below, other.below)
 
 
 def _without_gate(path: Position) -> Position:

@@ -47,6 +47,7 @@ def endpoint(served: Served) -> GraphQLEndpoint:
             ping_seconds=0.05,
             max_message_bytes=2_000,
             max_operations=3,
+            allowed_origins=["https://app.example"],
             draining=draining,
         ),
         event_streams=EventStreams(

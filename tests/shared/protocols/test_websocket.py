@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from tests.clients import node, npm_packages
@@ -196,3 +196,33 @@ async def test_a_draining_server_asks_to_connect_elsewhere(served: Served) -> No
         served.draining.set()
         assert await closed(socket) == (1012, "Service restart")
     assert served.service.stopped.is_set()
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [("https://evil.example", False), ("https://app.example", True), (None, True)],
+)
+async def test_a_page_of_another_site_cannot_open_a_socket(
+    served: Served, origin: str | None, allowed: bool
+) -> None:
+    subprotocols = [Subprotocol("graphql-transport-ws")]
+    headers = {"origin": origin} if origin else {}
+    opening = connect(
+        served.ws_url, subprotocols=subprotocols, additional_headers=headers, compression=None
+    )
+    if allowed:
+        async with opening as socket:
+            await init(socket)
+    else:
+        with pytest.raises(InvalidStatus, match="403"):
+            await opening
+
+
+async def test_our_own_page_may_open_a_socket(served: Served) -> None:
+    origin = served.url.removesuffix("/graphql")
+    async with connect(
+        served.ws_url,
+        subprotocols=[Subprotocol("graphql-transport-ws")],
+        additional_headers={"origin": origin},
+    ) as socket:
+        await init(socket)
