@@ -56,7 +56,7 @@ def endpoint(served: Served) -> GraphQLEndpoint:
             max_body_bytes=2_000,
             max_streams=2,
             max_operations=3,
-            reserved_seconds=0.3,
+            reserved_seconds=30,
             heartbeat_seconds=0.05,
             draining=draining,
         ),

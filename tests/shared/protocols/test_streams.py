@@ -8,8 +8,11 @@ import json
 import httpx
 import pytest
 
+from shared.protocols.sse import EventStreams
 from tests.clients import node, npm_packages
+from tests.serving import serving
 from tests.shared.protocols.conftest import Served
+from tests.shared.protocols.counting import Counting, name_of
 
 COUNT = "subscription { count(to: 3) }"
 COUNTED = [{"data": {"count": n}} for n in (1, 2, 3)]
@@ -199,3 +202,11 @@ async def test_a_reserved_stream_is_opened_once(served: Served, client: httpx.As
         assert (await client.get(served.url, headers=accept)).status_code == 409
         served.draining.set()
     assert response.status_code == 200
+
+
+async def test_a_reservation_that_nobody_opens_is_forgotten(client: httpx.AsyncClient) -> None:
+    streams = EventStreams(Counting(), name_of, reserved_seconds=0)
+    async with serving(streams, lifespan="off") as url:
+        token = {"x-graphql-event-stream-token": (await client.put(url)).text}
+        accept = {**token, "accept": "text/event-stream"}
+        assert (await client.get(url, headers=accept)).status_code == 404
