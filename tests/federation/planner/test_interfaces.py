@@ -33,12 +33,6 @@ QueryPlan {
         products {
           __typename
           id
-          ... on Book {
-            id
-          }
-          ... on Magazine {
-            id
-          }
         }
       }
     },
@@ -259,12 +253,6 @@ QueryPlan {
           similar {
             __typename
             id
-            ... on Book {
-              id
-            }
-            ... on Film {
-              id
-            }
           }
         }
       }

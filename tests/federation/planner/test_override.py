@@ -49,9 +49,6 @@ QueryPlan {
         feed {
           __typename
           id
-          ... on ImagePost {
-            id
-          }
         }
       }
     },
@@ -85,9 +82,6 @@ QueryPlan {
         feed {
           __typename
           id
-          ... on ImagePost {
-            id
-          }
         }
       }
     },
