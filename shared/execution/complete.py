@@ -571,6 +571,14 @@ def _abstract(run: Run, values: Column, picks: Sequence[int], place: Place) -> L
     assert place.output is not None
     type_ = place.output.graphql_type
     by_class = place.output.by_class
+    if by_class:
+        present = values if len(picks) == len(values) else [values[k] for k in picks]
+        classes = set(map(type, present))
+        if len(classes) == 1 and not any(map(is_cast, present)):
+            name = by_class.get(classes.pop())
+            if name is not None:
+                block = _block_of(run, place.field, name)
+                return _objects(run, values, picks, place, block)
     resolve = type_.resolve_type or default_type_resolver
     names: Column = []
     for k in picks:

@@ -198,6 +198,9 @@ def serve_entities(schema: strawberry.Schema) -> None:
 def _resolve_entities(
     entities: Mapping[str, _Entity], representations: Sequence[Any], info: strawberry.Info
 ) -> list[Any] | Awaitable[list[Any]]:
+    plain = _plain_keys(entities, representations)
+    if plain is not None:
+        return _read_one(*plain, info)
     results: list[Any] = [None] * len(representations)
     batches: dict[str, list[tuple[int, Any]]] = {}
     for index, representation in enumerate(representations):
@@ -213,6 +216,44 @@ def _resolve_entities(
     if not batches:
         return results
     return _read(entities, batches, results, info)
+
+
+def _plain_keys(
+    entities: Mapping[str, _Entity], representations: Sequence[Any]
+) -> tuple[_Entity, list[Any]] | None:
+    """The keys of representations of one type that hold one string each: most requests."""
+    first = representations[0] if representations else None
+    type_name = first.get("__typename") if type(first) is dict else None
+    entity = entities.get(type_name) if type(type_name) is str else None
+    if entity is None or entity.plain_key is None:
+        return None
+    name = entity.plain_key
+    values: list[Any] = [
+        each[name]
+        for each in representations
+        if type(each) is dict
+        and len(each) == 2
+        and each.get("__typename") == type_name
+        and type(each.get(name)) is str
+    ]
+    if len(values) < len(representations):
+        return None
+    if entity.takes_value:
+        return entity, values
+    try:
+        return entity, [entity.build({name: value}) for value in values]
+    except LookupError:
+        return None  # something else is asked for, too
+
+
+async def _read_one(entity: _Entity, keys: list[Any], info: strawberry.Info) -> list[Any]:
+    """The entities of one type; an error is that of each of them."""
+    assert entity.reference is not None
+    try:
+        items = await entity.reference.many(entity.origin, keys, info)
+        return list(checked_items(items, len(keys), entity.reference.name))
+    except Exception as error:  # noqa: BLE001 - the error of each entity of this type
+        return [error] * len(keys)
 
 
 def _known(entities: Mapping[str, _Entity], representation: Any) -> _Entity:
@@ -236,15 +277,7 @@ async def _read(
     """Fill the results of all batched types, one await a type."""
 
     async def read(name: str, batch: list[tuple[int, Any]]) -> None:
-        entity = entities[name]
-        assert entity.reference is not None
-        keys = [key for _, key in batch]
-        items: Sequence[object]
-        try:
-            items = await entity.reference.many(entity.origin, keys, info)
-            items = checked_items(items, len(keys), entity.reference.name)
-        except Exception as error:  # noqa: BLE001 - the error of each entity of this type
-            items = [error] * len(keys)
+        items = await _read_one(entities[name], [key for _, key in batch], info)
         for (index, _), item in zip(batch, items, strict=True):
             results[index] = item
 
@@ -269,6 +302,8 @@ class _Entity:
     parsers: Mapping[str, Parse]
     reference: BatchedReference | None
     build: Build
+    plain_key: str | None  # the field of the only key, if it holds one string
+    takes_value: bool  # whether the reference resolver takes that string itself
 
     def key(self, representation: Representation) -> object:
         """The key as the reference resolver takes it; raises GraphQLError if malformed."""
@@ -314,15 +349,29 @@ def _entity(
         if isinstance(directive, Key) and directive.resolvable is not False
     )
     key_class: Any = origin if reference is None else reference.key_class
+    key_names = tuple(map(_leaf_names, keys))
+    takes_value = not _is_made(key_class)
     return _Entity(
         name=graphql_type.name,
         origin=origin,
         keys=keys,
-        key_names=tuple(map(_leaf_names, keys)),
+        key_names=key_names,
         parsers=_parsers(graphql_type),
         reference=reference,
         build=_key_builder(graphql_type, key_class, keys, names),
+        plain_key=None if reference is None else _plain_key(graphql_type, key_names),
+        takes_value=takes_value,
     )
+
+
+def _plain_key(
+    graphql_type: GraphQLObjectType, key_names: Sequence[tuple[str, ...] | None]
+) -> str | None:
+    if len(key_names) != 1 or key_names[0] is None or len(key_names[0]) != 1:
+        return None
+    (name,) = key_names[0]
+    type_ = get_nullable_type(graphql_type.fields[name].type)
+    return name if type_ in (GraphQLID, GraphQLString) else None
 
 
 def _selection_set(fields: str) -> SelectionSetNode:
@@ -441,10 +490,10 @@ def _key_builder(
     keys: Sequence[SelectionSetNode],
     names: NameConverter,
 ) -> Build:
-    if key_class is None or key_class is Any or _is_mapping(key_class):
+    if _is_made(key_class):
+        if isinstance(key_class, type) and dataclasses.is_dataclass(key_class):
+            return _dataclass_builder(graphql_type, key_class, names)
         return _same
-    if isinstance(key_class, type) and dataclasses.is_dataclass(key_class):
-        return _dataclass_builder(graphql_type, key_class, names)
     fields = [node.name.value for key in keys for node in cast("Any", key.selections)]
     if len(fields) != 1:
         raise TypeError(
@@ -455,9 +504,14 @@ def _key_builder(
     return lambda parsed: parsed[field]
 
 
-def _is_mapping(key_class: Any) -> bool:
+def _is_made(key_class: Any) -> bool:
+    """Whether a key is made of a representation, rather than one of its values."""
+    if key_class is None or key_class is Any:
+        return True
     origin = typing.get_origin(key_class) or key_class
-    return isinstance(origin, type) and issubclass(origin, Mapping)
+    return isinstance(origin, type) and (
+        issubclass(origin, Mapping) or dataclasses.is_dataclass(origin)
+    )
 
 
 def _dataclass_builder(

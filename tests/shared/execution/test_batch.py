@@ -144,11 +144,13 @@ async def test_loaders_disappear_with_their_execution() -> None:
 
     schema = build_schema("type Query { value: Int }")
     schema.query_type.fields["value"].resolve = batched_resolver(many)  # type: ignore[union-attr]
+    gc.collect()
+    before = len(batch_module._loaders)
     result: Any = execute(schema, parse("{ value }"))
     assert (await result).data == {"value": 1}
     del result
     gc.collect()
-    assert not batch_module._loaders
+    assert len(batch_module._loaders) <= before
 
 
 def test_a_batch_function_is_async_and_takes_parents() -> None:

@@ -117,7 +117,7 @@ class Untyped:
     id: strawberry.ID
 
     @batched_reference
-    async def untyped(keys) -> list[Untyped]:  # type: ignore[no-untyped-def]  # noqa: N805
+    async def untyped(keys) -> list[Untyped]:  # type: ignore[misc, no-untyped-def]  # noqa: N805
         return [Untyped(id=key["id"]) for key in keys]
 
 

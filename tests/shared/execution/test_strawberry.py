@@ -202,7 +202,8 @@ class Person(Named):
     @batched
     @staticmethod
     async def short(parents: Sequence[Person]) -> list[str | None]:
-        return [parent.name for parent in parents][1:]
+        names: list[str | None] = [parent.name for parent in parents]
+        return names[1:]
 
     @batched
     @staticmethod
