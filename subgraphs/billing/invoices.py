@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ __all__ = [
     "Actor",
     "InvoiceNotPayable",
     "InvoiceNotVoidable",
+    "Order",
+    "bill",
     "check_voidable",
     "draft",
     "find",
@@ -68,41 +71,59 @@ async def find(session: ReadSession, organization_id: str, invoice_id: str) -> I
     return invoice
 
 
-async def draft(
-    session: WriteSession,
-    actor: Actor,
-    account: Account,
-    *,
-    purpose: str,
-    lines: list[tuple[str, int]],
-    plan: Plan | None = None,
-) -> Invoice:
-    """A new invoice without a number, with a line for each (description, amount)."""
-    invoice = Invoice(
-        organization_id=account.organization_id,
-        purpose=purpose,
-        plan_code=plan.code if plan else None,
-        plan_price=plan.price if plan else None,
-        status="draft",
-        currency=account.currency,
-        total=sum(amount for _, amount in lines),
-        created_by=actor.uuid,
-        created_at=actor.now,
-    )
-    await repository.add_invoice(session, invoice, lines)
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an invoice is for: lines of (description, amount), and the plan they buy a month of."""
+
+    lines: Sequence[tuple[str, int]]
+    plan: Plan | None = None
+
+
+async def draft(session: WriteSession, actor: Actor, account: Account, order: Order) -> Invoice:
+    """A new invoice that only announces what will be owed."""
+    invoice = await _make(session, actor, account, order)
+    await _announce(session, invoice, InvoiceCreated)
+    return invoice
+
+
+async def bill(session: WriteSession, actor: Actor, account: Account, order: Order) -> Invoice:
+    """A new invoice that is open from the start."""
+    invoice = await _make(session, actor, account, order)
+    await _open(session, invoice, now=actor.now)
     await _announce(session, invoice, InvoiceCreated)
     return invoice
 
 
 async def issue(session: WriteSession, invoice: Invoice, *, now: dt.datetime) -> None:
-    """The draft becomes an open invoice with the organization's next number of the year."""
+    """The draft becomes an open invoice."""
+    await _open(session, invoice, now=now)
+    await _announce(session, invoice)
+
+
+async def _make(session: WriteSession, actor: Actor, account: Account, order: Order) -> Invoice:
+    plan = order.plan
+    invoice = Invoice(
+        organization_id=account.organization_id,
+        purpose="plan" if plan else "top_up",
+        plan_code=plan.code if plan else None,
+        plan_price=plan.price if plan else None,
+        status="draft",
+        currency=account.currency,
+        total=sum(amount for _, amount in order.lines),
+        created_by=actor.uuid,
+        created_at=actor.now,
+    )
+    return await repository.add_invoice(session, invoice, order.lines)
+
+
+async def _open(session: WriteSession, invoice: Invoice, *, now: dt.datetime) -> None:
+    """Give it the organization's next number of the year."""
     number = await repository.next_number(session, str(invoice.organization_id), now.year)
     invoice.year, invoice.sequence = now.year, number
     invoice.status = "open"
     invoice.issued_at = now
     invoice.due_at = now + TO_PAY
     await session.flush()
-    await _announce(session, invoice)
 
 
 async def mark_paid(session: WriteSession, invoice: Invoice, *, now: dt.datetime) -> None:

@@ -13,7 +13,7 @@ from shared.errors import BadUserInput, Conflict
 from shared.events import publish
 from subgraphs.billing import invoices, ledger, repository
 from subgraphs.billing.events import PlanChanged
-from subgraphs.billing.invoices import Actor, InvoiceNotPayable
+from subgraphs.billing.invoices import Actor, InvoiceNotPayable, Order
 from subgraphs.billing.models import Account, Invoice
 from subgraphs.billing.proration import a_month_after, unused
 from subgraphs.billing.repository import Plan
@@ -62,11 +62,9 @@ async def change(
     if new.price <= left:
         await _switch(session, actor, account, new, credit=left - new.price)
         return None
-    lines = [_month_of(new)]
-    if left:
-        lines.append((f"Unused time of the {old.name} plan", -left))
-    invoice = await invoices.draft(session, actor, account, purpose="plan", lines=lines, plan=new)
-    await invoices.issue(session, invoice, now=actor.now)
+    unused_time = [(f"Unused time of the {old.name} plan", -left)] if left else []
+    order = Order([_month_of(new), *unused_time], new)
+    invoice = await invoices.bill(session, actor, account, order)
     if await _affordable(session, account, invoice.total):
         await _pay(session, actor, account, invoice)
     return invoice
@@ -130,9 +128,8 @@ async def renew(session: WriteSession, account: Account, *, now: dt.datetime) ->
         await give_up(session, account, now=now)
         return
     actor = Actor(None, now)
-    renewal = pending or await invoices.draft(
-        session, actor, account, purpose="plan", lines=[_month_of(plan)], plan=plan
-    )
+    order = Order([_month_of(plan)], plan)
+    renewal = pending or await invoices.draft(session, actor, account, order)
     if ends <= now:
         await invoices.issue(session, renewal, now=now)
         if affordable:

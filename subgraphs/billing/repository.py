@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY, UUID, insert
 from sqlalchemy.types import BigInteger, Text
 
-from shared.db import per_parent
+from shared.lists import PerParent
 from subgraphs.billing.models import Account, Invoice, InvoiceLine, Payment, WebhookEvent
 
 if TYPE_CHECKING:
@@ -262,31 +262,30 @@ async def invoices_by_number(
     return {(str(row.organization_id), row.number or ""): row for row in rows}
 
 
+_NEWEST = PerParent(Invoice, parent=Invoice.organization_id, key=Invoice.id, descending=True)
+_NEWEST_OF_STATUS = PerParent(
+    Invoice,
+    parent=Invoice.organization_id,
+    key=Invoice.id,
+    descending=True,
+    where=[Invoice.status == bindparam("status", type_=Text)],
+)
+
+
 async def invoices_of(
     session: ReadSession,
-    organization_ids: Iterable[str],
+    organization_ids: Collection[str],
     *,
     limit: int,
     after: str | None = None,
     status: str | None = None,
 ) -> dict[str, list[Invoice]]:
     """The newest invoices of each organization."""
-    rows = await session.scalars(
-        per_parent(
-            Invoice,
-            organization_ids,
-            parent=Invoice.organization_id,
-            key=Invoice.id,
-            limit=limit,
-            after=after,
-            descending=True,
-            where=[Invoice.status == status] if status else [],
-        )
+    if status is None:
+        return await _NEWEST.read(session, organization_ids, limit=limit, after=after)
+    return await _NEWEST_OF_STATUS.read(
+        session, organization_ids, limit=limit, after=after, parameters={"status": status}
     )
-    found: dict[str, list[Invoice]] = {}
-    for row in rows:
-        found.setdefault(str(row.organization_id), []).append(row)
-    return found
 
 
 async def lines_of(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from shared.errors import BadUserInput, NotFound
 from subgraphs.billing import invoices, ledger, plans, repository
 from subgraphs.billing.idempotency import Request
+from subgraphs.billing.invoices import Order
 from subgraphs.billing.models import Account, Invoice, Payment
 
 if TYPE_CHECKING:
@@ -139,9 +140,7 @@ async def top_up(
         return await _placed(session, organization_id, str(earlier.invoice_id))
     if currency != account.currency:
         raise BadUserInput(f"This organization pays in {account.currency}.", field="currency")
-    lines = [("Credits", amount)]
-    invoice = await invoices.draft(session, actor, account, purpose="top_up", lines=lines)
-    await invoices.issue(session, invoice, now=actor.now)
+    invoice = await invoices.bill(session, actor, account, Order([("Credits", amount)]))
     payment = invoices.payment_for(invoice, actor, method=method)
     await repository.add_payment(session, payment)
     await request.answer(session, invoice.id, now=actor.now)

@@ -42,7 +42,9 @@ async def test_a_top_up_opens_an_invoice_and_waits_for_the_provider(
     assert payload["payment"]["status"] == "PENDING"
     assert payload["payment"]["method"] == "STRIPE"
     assert await billing.credits(company) == 0
-    assert len(await billing.published("billing.invoice.created")) == 1
+    [created] = await billing.published("billing.invoice.created")
+    assert (created["number"], created["status"]) == ("2031-000001", "open")
+    assert await billing.published("billing.invoice.updated") == [created]
 
 
 async def test_credits_arrive_when_the_provider_has_the_money(
