@@ -12,30 +12,24 @@ A function that takes a `ReadSession` cannot write; one that takes a
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from sqlalchemy import ARRAY, MetaData, Select, Uuid, cast, column, func, select, true
+from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import aliased
 from sqlalchemy.pool import QueuePool
 
 from shared.errors import Unavailable
 from shared.telemetry import PoolUsage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-
-    from sqlalchemy import ColumnElement
-    from sqlalchemy.orm import InstrumentedAttribute
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from shared.config import DatabaseSettings
 
-__all__ = ["Database", "ReadSession", "WriteSession", "metadata", "per_parent", "pool_usage"]
-
-Row = TypeVar("Row")
+__all__ = ["Database", "ReadSession", "WriteSession", "metadata", "pool_usage"]
 
 pool_usage = PoolUsage()
 
@@ -51,38 +45,6 @@ _NAMES = {
 def metadata() -> MetaData:
     """Metadata for one subgraph's tables; the connection's search path chooses the schema."""
     return MetaData(naming_convention=_NAMES)
-
-
-def per_parent(
-    model: type[Row],
-    parents: Iterable[str],
-    *,
-    parent: InstrumentedAttribute[Any],
-    key: InstrumentedAttribute[Any],
-    limit: int,
-    after: object = None,
-    descending: bool = False,
-    where: Iterable[ColumnElement[bool]] = (),
-) -> Select[Row]:
-    """One statement for the first ``limit`` rows of every parent, in the order of ``key``.
-
-    ``parent`` is the column that holds the parent's id (a UUID), ``after`` the
-    key of the last row that the reader has already.  Each parent costs one
-    descent of an index on (parent, key), however many rows it has.
-    """
-    ids = (
-        func.unnest(cast(list(set(parents)), ARRAY(Uuid(as_uuid=False))))
-        .table_valued(column("id", Uuid), name="parents")
-        .render_derived()
-    )
-    rows = select(model).where(parent == ids.c.id, *where)
-    if after is not None:
-        rows = rows.where(key < after if descending else key > after)
-    rows = rows.order_by(key.desc() if descending else key).limit(limit)
-    found = aliased(model, rows.lateral("found"))
-    order = getattr(found, key.key)
-    statement = select(found).select_from(ids).join(found, true())
-    return statement.order_by(order.desc() if descending else order)
 
 
 class ReadSession(AsyncSession):
