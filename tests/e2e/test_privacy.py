@@ -64,6 +64,11 @@ async def test_a_person_is_forgotten_by_every_subgraph(nexus: Nexus, path: str) 
     ada = await _busy_person(nexus)
     accepted = await nexus.client.post(path, headers=_headers(ada))
     assert accepted.status_code == 202, accepted.text
+    location = accepted.headers["location"]
+    shown = await eventually(
+        lambda: nexus.client.get(location), lambda found: found.json()["status"] == "completed"
+    )
+    assert shown.json()["endedAt"]
 
     async def log_in() -> dict[str, Any]:
         return await nexus.graphql(LOG_IN, {"input": {"email": ada.email, "password": PASSWORD}})
