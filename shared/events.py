@@ -475,14 +475,22 @@ class Consuming:
             f"consume {event.topic}", context=context, kind=trace.SpanKind.CONSUMER
         ):
             try:
+                # A database that is down is no fault of the event: it waits, in its place.
                 async for attempt in stamina.retry_context(
-                    on=Exception, attempts=4, wait_initial=0.1, wait_max=2, timeout=None
+                    on=Unavailable, attempts=None, timeout=None
                 ):
                     with attempt:
-                        await self.handle(event)
+                        await self._patiently(event)
             except Exception as error:
                 logger.exception("event.buried", topic=event.topic, event_id=event.id)
                 await self._bus.bury(event, self._consumer.name, f"{type(error).__name__}: {error}")
+
+    async def _patiently(self, event: Event) -> None:
+        async for attempt in stamina.retry_context(
+            on=_own_fault, attempts=4, wait_initial=0.1, wait_max=2, timeout=None
+        ):
+            with attempt:
+                await self.handle(event)
 
     async def handle(self, event: Event) -> bool:
         """Handle the event unless this consumer has; the effect and the inbox row commit as one."""
@@ -499,3 +507,7 @@ class Consuming:
             payload = msgspec.json.decode(event.payload, type=self._consumer.payload)
             await self._consumer.handle(session, payload)
             return True
+
+
+def _own_fault(error: Exception) -> bool:
+    return not isinstance(error, Unavailable)
