@@ -101,8 +101,10 @@ async def _until_effects(database: Database, consuming: Consuming, count: int) -
         while len(found) < count:
             await asyncio.sleep(0.02)
             found = await _effects(database)
-    task.cancel()
-    await asyncio.wait([task])
+    # A client that is just giving a connection back can swallow one cancellation.
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.5)
     return found
 
 
@@ -212,7 +214,7 @@ async def test_a_listener_hears_its_key_only_and_knows_what_it_missed(
 
 
 def test_a_topic_has_three_parts() -> None:
-    with pytest.raises(TypeError, match="three|domain"):
+    with pytest.raises(TypeError, match="is not domain"):
         type("Wrong", (Fact,), {"topic": "Nonsense"})
 
 
