@@ -127,6 +127,15 @@ SHAPES = (
         {"representations": REFERENCES},
         10,
     ),
+    Shape(
+        "large document",
+        f"{{ a: users(first: 3) {{ {FIELDS} label organizations {{ id name slug }} }}"
+        f" b: users(first: 3) {{ {FIELDS} teams {{ id name slug }} ...Parts }}"
+        f' c: user(key: "u1") {{ {FIELDS} label ...Parts organizations {{ id }} }} }}'
+        f" fragment Parts on User {{ {FIELDS} teams {{ ... on Organization {{ id slug }} }} }}",
+        {},
+        1,
+    ),
     Shape("async field a user", "{ users { id teams { id name } } }", {}, 1),
     Shape("sync field a user", "{ users { id label } }", {}, 1),
     Shape("two aliased lists", "{ a: users(first: 5) { id } b: users(first: 5) { name } }", {}, 1),

@@ -1,0 +1,323 @@
+"""Corners: what is odd, rare, or cancelled in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Annotated, Any, Generic, TypeVar
+
+import pytest
+import strawberry
+from graphql import GraphQLSchema, build_schema
+from strawberry.permission import BasePermission
+
+from shared.execution import batched
+from shared.execution.place import Place
+from tests.shared.execution.differential import compiled, compiled_operation, same
+from tests.shared.execution.test_behaviours import later, never, schema_of
+
+T = TypeVar("T")
+
+
+class Record(Mapping[str, Any]):
+    """A mapping that is no dictionary."""
+
+    def __init__(self, entries: dict[str, Any]) -> None:
+        self._entries = entries
+
+    def __getitem__(self, key: str) -> Any:
+        return self._entries[key]
+
+    def __iter__(self) -> Any:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class Dynamic:
+    """An object that has whatever is asked for, but for what Python asks."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return name
+
+
+ITEMS = build_schema("type Query { items: [Item]  item: Item } type Item { id: ID  item: Item! }")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        dict,
+        Record,
+        lambda entries: SimpleNamespace(**entries),
+        lambda entries: entries if entries["id"] == "1" else SimpleNamespace(**entries),
+        lambda entries: Record(entries) if entries["id"] == "1" else SimpleNamespace(**entries),
+    ],
+)
+async def test_sources_are_read_by_key_or_by_attribute(make: Any) -> None:
+    def root() -> dict[str, Any]:
+        inner = make({"id": "1"})
+        return {"items": [make({"id": "1", "item": inner}), None, make({"id": "2", "item": inner})]}
+
+    await same(ITEMS, "{ items { id item { id } } }", root=root)
+    await same(ITEMS, "{ items { id } }", root=root)
+
+
+async def test_objects_that_have_everything_are_read() -> None:
+    await same(ITEMS, "{ items { id } }", root=lambda: {"items": [Dynamic(), Dynamic()]})
+
+
+async def test_a_nested_object_of_another_kind_is_read_too() -> None:
+    root = {"items": [{"id": "1", "item": SimpleNamespace(id="2")}]}
+    await same(ITEMS, "{ items { id item { id } } }", root=lambda: root)
+
+
+async def test_the_base_of_all_places_says_nothing() -> None:
+    place = Place()
+    for ask in (place.up, place.path, place.order):
+        with pytest.raises(NotImplementedError):
+            ask(0)
+
+
+NODES = """
+interface Node { id: ID!  slow: Int!  next: Node }
+type A implements Node { id: ID!  slow: Int!  next: Node }
+type B implements Node { id: ID!  slow: Int!  next: Node }
+type Query { nodes: [Node!]  one: Node  fails: Int! }
+"""
+
+
+def nodes_schema(*, asks: bool = False) -> GraphQLSchema:
+    def slow(source: Any, _info: Any) -> Any:
+        return never() if source.get("hangs") else later(source.get("slow", 1))
+
+    schema = schema_of(NODES, A_slow=slow, B_slow=slow, Query_fails=lambda *_: later(None))
+    if asks:
+        for name in "AB":
+            type_: Any = schema.type_map[name]
+            type_.is_type_of = lambda source, _info, name=name: (
+                never() if source.get("asks") else later(source["__typename"] == name)
+            )
+    return schema
+
+
+def node(kind: str, **entries: Any) -> dict[str, Any]:
+    return {"__typename": kind, "id": kind, **entries}
+
+
+@pytest.mark.parametrize("asks", [False, True])
+async def test_a_failure_among_several_types_stops_the_others(asks: bool) -> None:
+    schema = nodes_schema(asks=asks)
+    for nodes in (
+        [node("A", hangs=True), node("B", slow=None)],
+        [node("A", slow=None), node("B", hangs=True)],
+        [node("A"), node("B"), node("A")],
+    ):
+        await same(schema, "{ nodes { slow } }", root=lambda nodes=nodes: {"nodes": nodes})
+        await same(
+            schema,
+            "{ nodes { id slow } one { slow } }",
+            root=lambda nodes=nodes: {"nodes": nodes, "one": nodes[0] | {"hangs": False}},
+        )
+
+
+async def test_types_that_are_still_being_asked_for_are_given_up() -> None:
+    schema = nodes_schema(asks=True)
+    root = {"nodes": [node("A", asks=True), node("A", asks=True)]}
+    await same(schema, "{ nodes { slow } fails }", root=lambda: root)
+    query: Any = schema.type_map["Node"]
+    query.resolve_type = lambda *_: never()
+    await same(schema, "{ nodes { slow } fails }", root=lambda: root)
+
+
+async def test_a_cancelled_resolver_cancels_the_request() -> None:
+    async def cancelled(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    schema = schema_of(
+        "type Query { a: Int  b: Int }", Query_a=cancelled, Query_b=lambda *_: later(1)
+    )
+    for text in ("{ a }", "{ a b }"):
+        with pytest.raises(asyncio.CancelledError):
+            await compiled(schema, text)
+
+
+async def test_streams_of_objects_are_completed() -> None:
+    async def stream(*_: Any) -> Any:
+        for number in range(2):
+            yield {"id": later(number)}
+
+    schema = schema_of("type Query { items: [Item] } type Item { id: Int }", Query_items=stream)
+    await same(schema, "{ items { id } }")
+
+
+# --- Strawberry -------------------------------------------------------------------------------
+
+
+class Strange(BasePermission):
+    """Answers with a coroutine inside a coroutine, refuses late, or fails."""
+
+    message = "strange"
+
+    async def has_permission(self, source: Any, info: Any, **kwargs: Any) -> Any:
+        if source.name == "a":
+            return later(True)
+        if source.name == "b":
+            raise ValueError("cannot say")
+        return source.name == "c"
+
+
+class Open(BasePermission):
+    def has_permission(self, source: Any, info: Any, **kwargs: Any) -> bool:
+        return True
+
+
+class Closed(BasePermission):
+    message = "closed"
+
+    def has_permission(self, source: Any, info: Any, **kwargs: Any) -> bool:
+        return False
+
+
+class Failing(BasePermission):
+    def has_permission(self, source: Any, info: Any, **kwargs: Any) -> bool:
+        raise RuntimeError(source.name)
+
+
+@strawberry.interface
+class Named:
+    name: str
+
+
+@strawberry.type
+class Leaf(Named):
+    size: int = 1
+
+
+@strawberry.type
+class Branch(Named, Generic[T]):
+    of: T
+
+
+@strawberry.type
+class Outsider:
+    name: str = "out"
+
+
+@strawberry.input
+class Size:
+    size: int = 1
+
+
+@strawberry.type
+class Tree:
+    name: str
+
+    @batched(permission_classes=[Strange, Open])
+    @staticmethod
+    async def strange(parents: Sequence[Tree]) -> list[str | None]:
+        return [parent.name for parent in parents]
+
+    @batched(permission_classes=[Closed])
+    @staticmethod
+    async def closed(parents: Sequence[Tree]) -> list[str | None]:
+        return [parent.name for parent in parents]
+
+    @batched(permission_classes=[Failing])
+    @staticmethod
+    async def failing(parents: Sequence[Tree]) -> list[str | None]:
+        return [parent.name for parent in parents]
+
+    @batched
+    @staticmethod
+    async def annotated(
+        parents: Sequence[Tree],
+    ) -> list[Annotated[str | ValueError | None, "a name"]]:
+        return [parent.name for parent in parents]
+
+    @strawberry.field
+    def constant() -> int:  # type: ignore[misc]
+        return 3
+
+    @strawberry.field
+    def sized(self, by: Size, times: int = 2) -> int:
+        return by.size * times
+
+    @strawberry.field
+    def listed(self, sizes: list[int]) -> list[int]:
+        sizes.append(0)
+        return sizes
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def trees(self) -> list[Tree]:
+        return [Tree(name=name) for name in "abcd"]
+
+    @strawberry.field
+    def named(self) -> list[Named]:
+        values: list[Any] = [Leaf(name="leaf"), Branch(name="branch", of=3), Leaf(name="2")]
+        return values
+
+    @strawberry.field
+    def leaves(self) -> list[Leaf | None]:
+        values: list[Any] = [Leaf(name="leaf"), None, Outsider(), Leaf(name="last")]
+        return values
+
+    @strawberry.field
+    def mixed(self) -> list[Annotated[Branch[int] | Branch[str], strawberry.union("Mixed")]]:
+        return [Branch(name="number", of=3), Branch(name="text", of="x")]
+
+
+TREES = strawberry.Schema(Query, types=[Leaf, Branch[int]])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{ trees { strange } }",
+        "{ trees { closed } }",
+        "{ trees { failing } }",
+        "{ trees { annotated constant } }",
+        "{ trees { sized(by: {size: 2}) listed(sizes: [1]) } }",
+        "query($l: [Int!]!) { trees { listed(sizes: $l) } }",
+        "{ named { __typename name ... on Leaf { size } } }",
+        "{ leaves { name size } }",
+        "{ mixed { ... on IntBranch { of } ... on StrBranch { text: of } } }",
+    ],
+)
+async def test_rare_strawberry_fields_answer_the_same(text: str) -> None:
+    await same(TREES, text, variables={"l": [5]})
+
+
+async def test_arguments_that_cannot_be_converted_fail_each_parent() -> None:
+    schema = strawberry.Schema(Query, types=[Leaf])
+    tree: Any = schema._schema.type_map["Tree"]
+    tree.fields["sized"].args["by"].default_value = {"size": "wrong"}
+    await same(schema, "query($s: Size!) { trees { sized(by: $s) } }", variables={"s": {}})
+
+
+async def test_input_extensions_are_none() -> None:
+    seen: list[Any] = []
+
+    @strawberry.type
+    class Root:
+        @strawberry.field
+        def value(self, info: strawberry.Info) -> int:
+            seen.append(info.input_extensions)
+            return 1
+
+    await same(strawberry.Schema(Root), "{ value }")
+    assert seen == [None, None]
+
+
+async def test_shared_selections_are_shown_once() -> None:
+    operation = compiled_operation(ITEMS, "query($x: Boolean!) { item { id @skip(if: $x) } }")
+    for value in (True, False, True):
+        await operation.execute({"item": {"id": "1"}}, None, {"x": value})
+    assert operation.source_code.count("def rows") == 2
