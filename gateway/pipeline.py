@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import (
+    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
@@ -25,7 +26,7 @@ import orjson
 
 from gateway.documents import Documents
 from gateway.explain import Explanation
-from gateway.federation.execution import Response
+from gateway.federation.execution import Increment, IncrementalPlan, Response
 from gateway.federation.operation.prepare import InvalidRequest
 from gateway.federation.planner import PlanningError
 from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
@@ -36,7 +37,7 @@ from shared.deadline import deadline
 from shared.errors import NexusError
 from shared.protocols.lifetime import closing
 from shared.protocols.problems import internal_entry, refusal, request_error
-from shared.protocols.service import GraphQLRequest, GraphQLResult
+from shared.protocols.service import GraphQLRequest, GraphQLResult, IncrementalStream
 
 if TYPE_CHECKING:
     from gateway.context import RequestContext
@@ -137,9 +138,12 @@ class Pipeline:
         work = await self._prepare(runtime, request, context)
         if isinstance(work, GraphQLResult):
             return work
-        if work.kind != "subscription":
-            return await self.execute(request, context)
-        return self._stream(runtime, work, context)
+        if work.kind == "subscription":
+            return self._stream(runtime, work, context)
+        incremental = work.planned.incremental
+        if incremental is not None and request.incremental and work.kind == "query":
+            return IncrementalStream(self._parts(runtime, incremental, work, context))
+        return await self.execute(request, context)
 
     async def _prepare(
         self, runtime: Runtime, request: GraphQLRequest, context: RequestContext
@@ -200,6 +204,21 @@ class Pipeline:
 
         return await asyncio.shield(self._keep(run()))
 
+    async def _parts(
+        self,
+        runtime: Runtime,
+        incremental: IncrementalPlan,
+        work: _Work,
+        context: RequestContext,
+    ) -> AsyncGenerator[GraphQLResult, None]:
+        with runtime.use(), _deadline(self._timeout_seconds):
+            increments = incremental.run(runtime.transport, work.variables, context)
+            try:
+                async for increment in increments:
+                    yield _part(increment)
+            finally:
+                await increments.aclose()
+
     async def _stream(
         self, runtime: Runtime, work: _Work, context: RequestContext
     ) -> AsyncIterator[GraphQLResult]:
@@ -212,6 +231,23 @@ class Pipeline:
                     yield result
             finally:
                 await closing(events)
+
+
+def _part(increment: Increment) -> GraphQLResult:
+    first = increment.response
+    if first is not None:
+        return GraphQLResult(
+            first.data, first.errors, first.extensions, has_next=increment.has_next
+        )
+    patches = []
+    for patch in increment.patches:
+        shown: dict[str, Any] = {"path": patch.path, "data": patch.data}
+        if patch.label is not None:
+            shown["label"] = patch.label
+        if patch.errors:
+            shown["errors"] = patch.errors
+        patches.append(shown)
+    return GraphQLResult(incremental=patches, has_next=increment.has_next)
 
 
 def _located(error: Mapping[str, Any], code: str) -> dict[str, Any]:

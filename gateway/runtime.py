@@ -12,7 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from gateway.cache import LruCache
-from gateway.federation.execution import ExecutablePlan, compile_plan
+from gateway.federation.execution import (
+    ExecutablePlan,
+    IncrementalPlan,
+    compile_incremental,
+    compile_plan,
+)
 from gateway.federation.operation.prepare import (
     InvalidRequest,
     PreparedOperation,
@@ -60,10 +65,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan that is ready to run, and whether it answers about the schema itself."""
+    """A plan that is ready to run, and whether it answers about the schema itself.
+
+    ``incremental`` runs it for clients that take deferred fragments later, where
+    that gains something.
+    """
 
     executable: ExecutablePlan
     introspects: bool
+    incremental: IncrementalPlan | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,7 @@ class Runtime:
             entries=_PREPARED, weight=_PREPARED_WEIGHT
         )
         self._plans: LruCache[tuple[Any, ...], Planned | _Failure] = LruCache(entries=_PLANS)
-        self._by_operation: LruCache[tuple[Any, ...], Planned] = LruCache(entries=_PLANS)
+        self._by_operation: LruCache[tuple[Any, ...], ExecutablePlan] = LruCache(entries=_PLANS)
         self._making: dict[tuple[Any, ...], asyncio.Future[Any]] = {}
         # The planner keeps what it learns of a supergraph without locks: one thread.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="planner")
@@ -156,17 +166,18 @@ class Runtime:
         try:
             operation = prepared.fold(coerced)
             key = (_identity(operation), *labels.values())
-            known = self._by_operation.get(key)
-            if known is not None:
-                return known
-            with tracer.start_as_current_span("plan"):
-                made = plan(self.supergraph, operation, labels=labels)
-                executable = compile_plan(self.supergraph, operation, made)
+            executable = self._by_operation.get(key)
+            if executable is None:
+                with tracer.start_as_current_span("plan"):
+                    made = plan(self.supergraph, operation, labels=labels)
+                    executable = compile_plan(self.supergraph, operation, made)
+                self._by_operation.put(key, executable)
+            incremental = None
+            if prepared.kind == "query":
+                incremental = compile_incremental(executable, *prepared.split(coerced))
         except (InvalidRequest, PlanningError) as error:
             return _Failure(error)
-        planned = Planned(executable, _introspects(operation))
-        self._by_operation.put(key, planned)
-        return planned
+        return Planned(executable, _introspects(operation), incremental)
 
     async def accepts(self, document: Document) -> bool:
         """Whether a document of another runtime is valid here."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from starlette.requests import HTTPConnection
@@ -19,7 +20,12 @@ from shared.protocols.negotiation import JSON, Accepted, negotiate
 from shared.protocols.problems import refusal
 from shared.protocols.reading import BadRequest, read_operations, refuse_forgery
 from shared.protocols.sending import send_response
-from shared.protocols.service import GraphQLRequest, GraphQLResult, GraphQLService
+from shared.protocols.service import (
+    GraphQLRequest,
+    GraphQLResult,
+    GraphQLService,
+    IncrementalStream,
+)
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -103,7 +109,8 @@ class GraphQLHTTP(Generic[C]):
         if isinstance(requests, GraphQLRequest):
             if accepted.stream is None:
                 return await self._service.execute(requests, context)
-            return await self._service.subscribe(requests, context)
+            request = replace(requests, incremental=accepted.incremental)
+            return await self._service.subscribe(request, context)
         if not self._batch_limit:
             raise BadRequest("Send one operation a request: batching is off.")
         if not 0 < len(requests) <= self._batch_limit:
@@ -135,6 +142,9 @@ class GraphQLHTTP(Generic[C]):
         receive: Receive,
         send: Send,
     ) -> None:
+        if isinstance(results, IncrementalStream):
+            await multipart.send_parts(results, receive, send)
+            return
         respond = sse.send_stream if accepted.stream == "sse" else multipart.send_stream
         await respond(
             results,

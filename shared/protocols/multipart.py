@@ -1,7 +1,9 @@
-"""Subscriptions as multipart HTTP, ``subscriptionSpec=1.0``: Apollo Client's transport.
+"""Streams as multipart HTTP: Apollo Client's transport.
 
-Each part is JSON: an event as ``{"payload": …}``, ``{}`` as a heartbeat; a
-failure of the transport itself is ``{"payload": null, "errors": […]}``.
+Of a subscription (``subscriptionSpec=1.0``) each part is JSON: an event as
+``{"payload": …}``, ``{}`` as a heartbeat; a failure of the transport itself is
+``{"payload": null, "errors": […]}``.  Of an answer with deferred fragments
+(``deferSpec=20220824``) each part is a piece of the answer.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from shared.protocols.lifetime import first_of, gone, paced
+from shared.protocols.lifetime import closing, first_of, gone, paced
 from shared.protocols.problems import internal_entry
 
 if TYPE_CHECKING:
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 
     from shared.protocols.service import GraphQLResult
 
-__all__ = ["send_stream"]
+__all__ = ["send_parts", "send_stream"]
 
 _CONTENT_TYPE = b'multipart/mixed;boundary="graphql";subscriptionSpec=1.0'
+_INCREMENTAL = b'multipart/mixed;boundary="graphql";deferSpec=20220824'
 _PART = b"\r\n--graphql\r\ncontent-type: application/json\r\n\r\n"
 _END = b"\r\n--graphql--\r\n"
 
@@ -37,13 +40,7 @@ async def send_stream(
     draining: asyncio.Event,
 ) -> None:
     """Send one part per result until the stream ends, the client leaves or ``draining`` is set."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": 200,
-            "headers": [(b"content-type", _CONTENT_TYPE), (b"cache-control", b"no-cache")],
-        }
-    )
+    await _start(send, _CONTENT_TYPE)
     await first_of(_write(results, send, heartbeat_seconds), gone(receive), draining.wait())
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -66,3 +63,28 @@ async def _write(
     except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
         await part(orjson.dumps({"payload": None, "errors": [internal_entry(error)]}))
     await send({"type": "http.response.body", "body": _END, "more_body": True})
+
+
+async def send_parts(parts: AsyncIterator[GraphQLResult], receive: Receive, send: Send) -> None:
+    """Send one answer in parts, until it is whole or the client leaves."""
+    await _start(send, _INCREMENTAL)
+    await first_of(_write_parts(parts, send), gone(receive))
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _write_parts(parts: AsyncIterator[GraphQLResult], send: Send) -> None:
+    try:
+        async for part in parts:
+            body = _PART + part.encode()
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+    except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
+        body = _PART + orjson.dumps({"errors": [internal_entry(error)], "hasNext": False})
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+    finally:
+        await closing(parts)
+    await send({"type": "http.response.body", "body": _END, "more_body": True})
+
+
+async def _start(send: Send, content_type: bytes) -> None:
+    headers = [(b"content-type", content_type), (b"cache-control", b"no-cache")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})

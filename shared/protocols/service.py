@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import orjson
 
-__all__ = ["GraphQLRequest", "GraphQLResult", "GraphQLService"]
+__all__ = ["GraphQLRequest", "GraphQLResult", "GraphQLService", "IncrementalStream"]
 
 C_contra = TypeVar("C_contra", contravariant=True)
 
@@ -19,7 +19,8 @@ class GraphQLRequest:
 
     ``query`` is empty when the client names a stored document instead, by
     ``document_id`` or by ``extensions.persistedQuery``.  ``read_only`` is set by
-    protocols that must not change anything: HTTP GET.
+    protocols that must not change anything: HTTP GET.  ``incremental`` says that
+    the client takes deferred fragments after the rest.
     """
 
     query: str
@@ -28,6 +29,7 @@ class GraphQLRequest:
     extensions: Mapping[str, Any] = field(default_factory=dict)
     document_id: str | None = None
     read_only: bool = False
+    incremental: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class GraphQLResult:
     ``data`` may be an `orjson.Fragment`: JSON that is passed on undecoded.
     ``status`` is 200 for whatever was executed, even with errors; any other
     status means that execution never began, and that the answer has no ``data``.
-    ``headers`` are response headers for protocols that have them.
+    ``headers`` are response headers for protocols that have them.  ``has_next``
+    and ``incremental`` are those of one part of an `IncrementalStream`.
     """
 
     data: Any = None
@@ -45,6 +48,8 @@ class GraphQLResult:
     extensions: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    incremental: Sequence[Mapping[str, Any]] = ()
+    has_next: bool | None = None
 
     @property
     def executed(self) -> bool:
@@ -54,6 +59,11 @@ class GraphQLResult:
     def payload(self) -> dict[str, Any]:
         """The response map of the specification, with `orjson.Fragment` as it is."""
         answer: dict[str, Any] = {}
+        if self.has_next is not None:
+            answer["hasNext"] = self.has_next
+        if self.incremental or self.has_next is False:
+            answer["incremental"] = self.incremental
+            return answer
         if self.errors:
             answer["errors"] = self.errors
         if self.status == 200:
@@ -75,6 +85,23 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
+class IncrementalStream:
+    """One answer in parts: the first has the ``data``, the others what was deferred."""
+
+    def __init__(self, parts: AsyncGenerator[GraphQLResult, None]) -> None:
+        self._parts = parts
+
+    def __aiter__(self) -> AsyncIterator[GraphQLResult]:
+        return self
+
+    async def __anext__(self) -> GraphQLResult:
+        return await anext(self._parts)
+
+    async def aclose(self) -> None:
+        """Stop making parts."""
+        await self._parts.aclose()
+
+
 class GraphQLService(Protocol[C_contra]):
     """Answers operations: the gateway's pipeline, or a subgraph.
 
@@ -90,6 +117,7 @@ class GraphQLService(Protocol[C_contra]):
     ) -> GraphQLResult | AsyncIterator[GraphQLResult]:
         """Open the stream of a subscription; answer anything else like `execute`.
 
+        For a client that takes them, deferred fragments follow in an `IncrementalStream`.
         The caller closes the iterator with ``aclose()`` when it has seen enough.
         """
         ...
