@@ -32,10 +32,10 @@ from graphql import (
     specified_rules,
     validate,
 )
-from graphql.execution.values import get_variable_values
 from graphql.language import SelectionSetNode
 from graphql.validation import ASTValidationRule
 
+from gateway.federation.operation.coercion import Coercion
 from gateway.federation.operation.selection import (
     Deferred,
     Field,
@@ -228,19 +228,19 @@ class PreparedOperation:
 
         Raises `InvalidRequest`, never sends a value of an inaccessible enum or input field.
         """
-        definitions = self.node.variable_definitions
-        if not definitions:
-            return {}
-        given = dict(variables or ())
-        values = get_variable_values(self.schema, definitions, given, max_errors=MAX_ERRORS)
+        values = self._coercion.coerce(variables or {})
         if isinstance(values, list):
             raise InvalidRequest("BAD_USER_INPUT", values)
         for name in self.conditions:
             # A nullable variable with a default is valid here, and can still be sent as null.
-            if values.coerced.get(name) is None:
+            if values.get(name) is None:
                 message = f'Variable "${name}" decides a condition and must not be null.'
                 raise InvalidRequest("BAD_USER_INPUT", [GraphQLError(message)])
-        return values.coerced
+        return values
+
+    @cached_property
+    def _coercion(self) -> Coercion:
+        return Coercion(self.schema, self.node.variable_definitions or ())
 
     def condition_key(self, coerced: Mapping[str, Any]) -> tuple[bool, ...]:
         """Return what distinguishes the folded operations of different variable values."""
