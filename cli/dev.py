@@ -24,7 +24,11 @@ from cli import embedded
 if TYPE_CHECKING:
     from shared.config import Settings
 
-APPLICATION = ("cli.development", "cli.demo", "cli.ide", "cli.serving", "gateway.app")
+SUBGRAPHS = ("users", "orgs", "billing", "storage")
+APPLICATION = (
+    *("cli.development", "cli.demo", "cli.ide", "cli.serving", "gateway.app"),
+    *(f"subgraphs.{name}.app" for name in SUBGRAPHS),
+)
 
 
 class Stopped(BaseException):
@@ -56,7 +60,7 @@ def _run(stack: ExitStack, home: Path, *, host: str, port: int, reset: bool) -> 
     with _step("PostgreSQL, Valkey and S3"):
         addresses = stack.enter_context(embedded.start(servers))
     with _step("the application"):
-        development, demo, ide, serving, _ = loading.result()
+        development, demo, ide, serving, *_ = loading.result()
     listener = stack.enter_context(serving.listen(host, port))
     with _step("the browser page"):
         ide.build()

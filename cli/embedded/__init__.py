@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from cli.embedded.workspace import Workspace
 
 __all__ = [
     "SERVICES",
@@ -114,7 +115,8 @@ def erase(directory: Path) -> None:
     """Removes the data of servers that are not running."""
     if _is_supervised(directory):
         raise EmbeddedError(f"the servers in {directory} are running; stop them first")
-    shutil.rmtree(directory, ignore_errors=True)
+    if directory.exists():
+        Workspace(directory.resolve()).remove()
 
 
 def _spawn(directory: Path, services: Sequence[str], *, disposable: bool) -> Addresses:

@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import signal
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,8 +113,12 @@ def _line(command: Sequence[object]) -> str:
 
 
 def _outside(workspace: Workspace) -> Path:
-    """A directory that nobody may enter, always the same one for this workspace."""
-    return Path(tempfile.gettempdir()) / f"nexus-{workspace.short_name}" / "postgres"
+    """A directory that nobody may enter and only root may change."""
+    place = workspace.outside
+    place.mkdir(mode=0o711, exist_ok=True)
+    if place.is_symlink() or place.stat().st_uid != os.geteuid():
+        raise FileExistsError(f"{place} is needed for PostgreSQL's data, and is somebody else's")
+    return place / "postgres"
 
 
 def _copied(package: Path, home: Path) -> Path:

@@ -165,16 +165,6 @@ def _answer(answer: Mapping[str, str]) -> None:
         os.write(sys.stdout.fileno(), f"{json.dumps(answer)}\n".encode())
 
 
-def _remove(directory: Path) -> None:
-    """Removes everything, the lock last: as long as it is there, this process is not done."""
-    for entry in directory.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry, ignore_errors=True)
-        elif entry.name != "supervisor.lock":
-            entry.unlink()
-    shutil.rmtree(directory, ignore_errors=True)
-
-
 def main(arguments: Sequence[str]) -> int:
     """Runs until nobody needs the servers: DIRECTORY [--disposable] SERVICE…"""
     if os.fork() != 0:
@@ -187,7 +177,8 @@ def main(arguments: Sequence[str]) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         code = _supervise(workspace, [name for name in names if name in CREATE])
         if disposable:
-            _remove(workspace.directory)
+            workspace.remove()
+            shutil.rmtree(workspace.directory, ignore_errors=True)
     return code
 
 

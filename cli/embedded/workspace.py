@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import shutil
 import socket
+import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +23,18 @@ class Workspace:
     disposable: bool = False
 
     @property
-    def short_name(self) -> str:
-        """A few characters that stand for this directory."""
-        return hashlib.sha256(str(self.directory).encode()).hexdigest()[:12]
+    def outside(self) -> Path:
+        """Always the same place for this directory, where every user may enter; not yet made."""
+        name = hashlib.sha256(str(self.directory).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"nexus-{name}"
+
+    def remove(self) -> None:
+        """Removes everything but the supervisor's lock, by which others see that it is not done."""
+        for entry in [self.outside, *self.directory.iterdir()]:
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            elif entry.exists() and entry.name != "supervisor.lock":
+                entry.unlink()
 
     def folder(self, name: str) -> Path:
         folder = self.directory / name

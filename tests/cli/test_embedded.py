@@ -17,8 +17,8 @@ import redis.asyncio
 
 from cli import embedded
 from cli.embedded import postgres
-from cli.embedded.account import Account
-from cli.embedded.process import started_at
+from cli.embedded.account import Account, unprivileged
+from cli.embedded.process import launch, started_at
 from cli.embedded.workspace import Workspace
 
 HOLD = """
@@ -151,9 +151,22 @@ def test_a_server_that_cannot_start_is_one_line(tmp_path: Path) -> None:
     assert eventually(lambda: processes_in(tmp_path) == [])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_without_namespaces_postgres_runs_as_nobody_where_nobody_may_go(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
-    server = postgres.create(Workspace(tmp_path), run_as=Account.NOBODY)
-    assert not server.home.is_relative_to(tmp_path)
-    assert server.home.stat().st_uid == 65534
+def test_root_without_namespaces_runs_postgres_as_nobody_where_nobody_may_enter(
+    tmp_path: Path,
+) -> None:
+    if os.geteuid() != 0:
+        # An ordinary user never needs another account.
+        assert unprivileged() is Account.OURS
+        return
+    workspace = Workspace(tmp_path, disposable=True)
+    server = postgres.create(workspace, run_as=Account.NOBODY)
+    process = launch(server.command())
+    try:
+        assert eventually(lambda: server.is_ready(process.pid)), server.workspace.log("postgres")
+        assert Path(f"/proc/{process.pid}").stat().st_uid == 65534
+        assert not server.home.is_relative_to(tmp_path)
+    finally:
+        process.send_signal(server.stop_signal)
+        process.wait()
+        workspace.remove()
+    assert not workspace.outside.exists()
