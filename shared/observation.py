@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -155,7 +155,7 @@ class Observed:
 
 def _request_id(headers: Headers) -> str:
     given = headers.get(REQUEST_ID, "")
-    return given if _ACCEPTED_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if _ACCEPTED_ID.fullmatch(given) else secrets.token_hex(16)
 
 
 def _internal(span: Span) -> JSONResponse:

@@ -31,6 +31,7 @@ __all__ = ["TOKEN_HEADER", "EventStreams", "send_stream"]
 C = TypeVar("C")
 
 TOKEN_HEADER = "x-graphql-event-stream-token"  # noqa: S105 - a header's name
+_TOKEN_NAME = TOKEN_HEADER.encode()
 _PING = b":\n\n"
 _COMPLETE = b"event: complete\ndata: \n\n"
 _START: Message = {
@@ -130,7 +131,10 @@ class EventStreams(Generic[C]):
     @staticmethod
     def serves(scope: Scope) -> bool:
         """Whether this request belongs to the single connection mode."""
-        return scope["method"] in ("PUT", "DELETE") or _token(HTTPConnection(scope)) is not None
+        if scope["method"] in ("PUT", "DELETE"):
+            return True
+        names = any(name == _TOKEN_NAME for name, _ in scope["headers"])
+        return names or (b"token=" in scope["query_string"] and _has_token(scope))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
@@ -254,6 +258,10 @@ class EventStreams(Generic[C]):
 async def _answer(send: Send, result: GraphQLResult) -> None:
     headers = {"content-type": "application/json; charset=utf-8"}
     await send_response(send, result.status, result.encode(), headers)
+
+
+def _has_token(scope: Scope) -> bool:
+    return _token(HTTPConnection(scope)) is not None
 
 
 def _token(connection: HTTPConnection) -> str | None:
