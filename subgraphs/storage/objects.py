@@ -22,6 +22,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
+from shared.circuit_breaker import CircuitBreaker
 from shared.errors import Unavailable
 from shared.logger import get_logger
 
@@ -58,10 +59,13 @@ class Stored:
 class Objects:
     """The bucket; its connection opens with the first use."""
 
-    def __init__(self, settings: S3Settings, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self, settings: S3Settings, clock: Callable[[], dt.datetime], *, least_calls: int = 20
+    ) -> None:
         self._settings = settings
         self._outside = _Signer(settings, settings.public_endpoint or settings.endpoint, clock)
         self._inside = _Signer(settings, settings.endpoint, clock)
+        self._breaker = CircuitBreaker("s3", refuse=_away, least_calls=least_calls)
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._making = asyncio.Lock()
@@ -157,14 +161,15 @@ class Objects:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Any]:
         """The client; raises `Unavailable` when the server does not answer as it should."""
-        try:
-            async with self._opening:
-                if self._client is None:
-                    self._client = await self._stack.enter_async_context(self._open())
-            yield self._client
-        except (BotoCoreError, HTTPClientError, ClientError) as error:
-            logger.warning("objects.failed", reason=type(error).__name__)
-            raise Unavailable("Files are not available at the moment. Try again.") from error
+        with self._breaker.guard():
+            try:
+                async with self._opening:
+                    if self._client is None:
+                        self._client = await self._stack.enter_async_context(self._open())
+                yield self._client
+            except (BotoCoreError, HTTPClientError, ClientError) as error:
+                logger.warning("objects.failed", reason=type(error).__name__)
+                raise _away() from error
 
     async def _has_bucket(self, client: Any) -> bool:
         try:
@@ -198,12 +203,16 @@ class Objects:
             aws_secret_access_key=settings.secret_key.get_secret_value(),
             config=AioConfig(
                 s3={"addressing_style": "path"},
-                connect_timeout=3,
-                read_timeout=10,
-                retries={"total_max_attempts": 3, "mode": "standard"},
+                connect_timeout=2,
+                read_timeout=8,
+                retries={"total_max_attempts": 2, "mode": "standard"},
                 max_pool_connections=20,
             ),
         )
+
+
+def _away() -> Unavailable:
+    return Unavailable("Files are not available at the moment. Try again.")
 
 
 def _is_missing(error: ClientError) -> bool:

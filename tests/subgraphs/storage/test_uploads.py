@@ -13,6 +13,7 @@ from aiobotocore.session import get_session
 from pydantic import SecretStr
 
 from shared.config import Settings
+from shared.errors import Unavailable
 from subgraphs.storage.objects import DOWNLOAD_SECONDS, Objects
 from subgraphs.storage.service import MOST_BYTES
 from tests.subgraphs.storage.conftest import (
@@ -288,6 +289,22 @@ async def test_without_the_object_store_files_are_listed_and_none_is_promised(
             )
             assert (await cut_off.data(FILE, {"id": file_id}, by=ada))["file"]["id"] == file_id
     assert await storage.account(ada.user_id) == (len(CONTENT), len(CONTENT), 1)
+
+
+async def test_an_object_store_that_is_away_is_left_alone_after_a_while(
+    settings: Settings,
+) -> None:
+    nowhere = settings.s3.model_copy(update={"endpoint": "http://127.0.0.1:1"})
+    objects = Objects(nowhere, lambda: dt.datetime.now(dt.UTC), least_calls=2)
+    for _ in range(2):
+        with pytest.raises(Unavailable) as failure:
+            await objects.stat("a")
+        assert failure.value.__cause__ is not None
+    with pytest.raises(Unavailable) as refusal:
+        await objects.stat("a")
+    assert refusal.value.__cause__ is None
+    assert str(refusal.value) == str(failure.value)
+    await objects.close()
 
 
 async def test_stored_bytes_are_encrypted(storage: Storage, request: pytest.FixtureRequest) -> None:
