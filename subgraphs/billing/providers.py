@@ -205,10 +205,10 @@ class Stripe:
         session = event.kind.startswith("checkout.")
         if session and status == "succeeded" and about.get("payment_status") != "paid":
             return None
-        metadata = about.get("metadata") or {}
-        payment_id = metadata.get("payment_id") or about.get("client_reference_id")
+        metadata = about.get("metadata")
+        named = metadata.get("payment_id") if isinstance(metadata, dict) else None
         return _report(
-            payment_id,
+            named or about.get("client_reference_id"),
             status=status,
             amount=about.get("amount_total" if session else "amount_received"),
             currency=about.get("currency"),
@@ -300,7 +300,7 @@ class MercadoPago:
         if not re.fullmatch(r"[0-9A-Za-z_-]{1,64}", event.subject):
             raise Unclear("unknown_payment")
         status, payment = await self.api.request("GET", f"/v1/payments/{event.subject}")
-        if status != 200:
+        if status != 200 or not isinstance(payment, dict):
             raise Unclear("unknown_payment")
         if payment.get("status") in {"refunded", "charged_back"}:
             raise Unclear("money_went_back")

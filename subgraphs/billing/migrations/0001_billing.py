@@ -232,16 +232,25 @@ INVOICES = """
 
     create function invoice_sum() returns trigger language plpgsql set search_path from current
     as $$
+    declare
+        checked uuid;
     begin
-        if new.total is distinct from
-            (select sum(amount) from invoice_lines where invoice_id = new.id)
+        if tg_table_name = 'invoice_lines' then
+            checked := new.invoice_id;
+        else
+            checked := new.id;
+        end if;
+        if (select total from invoices where id = checked) is distinct from
+            (select sum(amount) from invoice_lines where invoice_id = checked)
         then
-            raise exception 'the lines of invoice % do not sum to %', new.id, new.total
+            raise exception 'the lines of invoice % do not sum to its total', checked
                 using errcode = 'check_violation';
         end if;
         return null;
     end $$;
     create constraint trigger invoice_sum after insert on invoices
+        deferrable initially deferred for each row execute function invoice_sum();
+    create constraint trigger invoice_sum after insert on invoice_lines
         deferrable initially deferred for each row execute function invoice_sum();
 """
 

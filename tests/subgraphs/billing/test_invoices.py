@@ -303,6 +303,10 @@ async def test_fifty_invoices_cost_as_many_statements_as_one(
         "update invoice_lines set unit_amount = 1",
         "delete from invoice_lines",
         """
+        insert into invoice_lines (invoice_id, position, description, quantity, unit_amount)
+        select id, 2, 'More', 1, 5 from invoices
+        """,
+        """
         insert into invoices (organization_id, purpose, status, currency, total)
         select organization_id, 'top_up', 'draft', 'EUR', 5 from accounts
         """,

@@ -8,6 +8,7 @@ import os
 import random
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 import stripe
@@ -229,6 +230,32 @@ async def test_while_the_database_is_down_the_provider_is_asked_to_come_back(
     assert response.json()["code"] == "UNAVAILABLE"
 
 
+async def test_when_connections_are_lost_the_provider_is_asked_to_come_back(
+    billing: Billing,
+) -> None:
+    headers, body = paid(billing, new_id(), 5000)
+    await billing.http.post("/webhooks/stripe", content=body, headers=headers)
+    admin = await asyncpg.connect(_plain_url(billing))
+    await admin.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    await admin.close()
+    answers = []
+    for _ in range(2):
+        headers, body = paid(billing, new_id(), 5000)
+        answer = await billing.http.post("/webhooks/stripe", content=body, headers=headers)
+        answers.append(answer.status_code)
+
+    assert answers == [503, 204]
+
+
+def _plain_url(billing: Billing) -> str:
+    url = billing.settings.database.admin_url
+    assert url is not None
+    return url.get_secret_value().replace("+asyncpg", "")
+
+
 async def test_while_a_secret_is_replaced_both_are_good(billing: Billing) -> None:
     both = WebhookSettings.model_validate({"stripe_secret": "whsec_old\nwhsec_new"})
     settings = billing.settings.model_copy(update={"webhooks": both})
@@ -294,6 +321,7 @@ async def test_money_that_comes_twice_for_one_payment_waits_for_a_person(
         ({"metadata": {"payment_id": "?"}}, "unknown_payment"),
         ({"metadata": {}}, "unknown_payment"),
         ({"metadata": None}, "unknown_payment"),
+        ({"metadata": ["?"]}, "unknown_payment"),
     ],
 )
 async def test_a_message_that_does_not_fit_waits_for_a_person(
