@@ -31,7 +31,7 @@ REQUEST_ID = "x-request-id"
 _ACCEPTED_ID = re.compile(r"[\w.-]{1,64}")
 _MOST_OPERATIONS = 200
 # As long as their clients stay: they would say nothing about speed.
-_STREAMS = ("text/event-stream", "multipart/mixed")
+_STREAMS = ("text/event-stream", "multipart/mixed", "application/zip")
 
 
 def _no_operation(_: Scope) -> str | None:
