@@ -194,6 +194,7 @@ def _limits(settings: Settings) -> Limits:
         depth=graphql.max_depth,
         aliases=graphql.max_aliases,
         root_fields=graphql.max_root_fields,
+        fields=graphql.max_fields,
         directives=graphql.max_directives,
         enforce=graphql.enforce_limits,
     )

@@ -18,6 +18,7 @@ from gateway.propagation import Propagation
 from gateway.reloading import Reloading, source_of
 from gateway.runtime import Runtime
 from gateway.security.headers import SecurityHeaders, cors
+from gateway.security.limits import Limits
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.traffic import CircuitBreakers, Traffic
 from shared.observation import Observed
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["create"]
 
+_LIMITS = Limits(
+    tokens=15_000, depth=100, aliases=1_000, root_fields=1_000, fields=5_000, directives=500
+)
 _FORWARDED = ("authorization", "accept-language", "cookie")
 
 
@@ -67,7 +71,7 @@ async def create(
         transport = Traffic(
             HttpTransport(endpoints, headers, timeout_seconds=timeout_seconds), breakers
         )
-        return Runtime(supergraph, transport, hide_suggestions=not introspection)
+        return Runtime(supergraph, transport, limits=_LIMITS, hide_suggestions=not introspection)
 
     reloading = Reloading(source_of(location), make_runtime, interval_seconds=watch_seconds)
     pipeline = Pipeline(

@@ -177,6 +177,7 @@ class GraphqlSettings(_Section):
     max_depth: int = Field(default=20, ge=1, le=100)
     max_aliases: int = Field(default=100, ge=1)
     max_root_fields: int = Field(default=20, ge=1)
+    max_fields: int = Field(default=1_000, ge=1)
     max_directives: int = Field(default=50, ge=1)
     enforce_limits: bool = True
     batch_limit: int = Field(default=0, ge=0, le=100)

@@ -44,6 +44,7 @@ _WORDS = {
     "depth": "levels of depth",
     "aliases": "aliases",
     "root_fields": "root fields",
+    "fields": "fields",
     "directives": "directives",
 }
 
@@ -60,6 +61,7 @@ class Limits:
     depth: int = 20
     aliases: int = 100
     root_fields: int = 20
+    fields: int = 1_000
     directives: int = 50
     enforce: bool = True
 
@@ -73,12 +75,13 @@ class LimitExceeded(Exception):
 
 
 class _Counts(NamedTuple):
-    """What one selection set holds, its fragments included."""
+    """What one selection set holds, its fragments included; ``here`` counts its own fields."""
 
     depth: int = 0
     aliases: int = 0
     directives: int = 0
     fields: int = 0
+    here: int = 0
 
 
 def check_document(source: str, limits: Limits) -> None:
@@ -121,7 +124,8 @@ def _count(document: DocumentNode) -> Iterator[tuple[str, int]]:
         counts = counter.count(operation.selection_set)
         yield "depth", counts.depth
         yield "aliases", counts.aliases
-        yield "root_fields", counts.fields
+        yield "root_fields", counts.here
+        yield "fields", counts.fields
         yield "directives", counts.directives + len(operation.directives or ())
 
 
@@ -137,26 +141,28 @@ class _Counter:
         self._known: dict[str, _Counts] = {}
 
     def count(self, selection_set: SelectionSetNode | None) -> _Counts:
-        depth = aliases = directives = fields = 0
+        depth = aliases = directives = fields = here = 0
         for node in selection_set.selections if selection_set else ():
             directives += len(node.directives or ())
             if isinstance(node, FieldNode):
                 inner = self.count(node.selection_set)
                 depth = max(depth, inner.depth + 1)
                 aliases += 1 if node.alias else 0
+                here += 1
                 fields += 1
             elif isinstance(node, InlineFragmentNode):
                 inner = self.count(node.selection_set)
                 depth = max(depth, inner.depth)
-                fields += inner.fields
+                here += inner.here
             else:
                 assert isinstance(node, FragmentSpreadNode)
                 inner = self._spread(node.name.value)
                 depth = max(depth, inner.depth)
-                fields += inner.fields
+                here += inner.here
+            fields += inner.fields
             aliases += inner.aliases
             directives += inner.directives
-        return _Counts(depth, aliases, directives, fields)
+        return _Counts(depth, aliases, directives, fields, here)
 
     def _spread(self, name: str) -> _Counts:
         if name not in self._known:

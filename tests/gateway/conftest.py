@@ -104,7 +104,7 @@ def library() -> Library:
 
 @pytest.fixture
 async def gateway(transport: Transport, library: Library) -> AsyncIterator[Gateway]:
-    limits = Limits(tokens=1_000, depth=8, aliases=5, root_fields=5, directives=4)
+    limits = Limits(tokens=1_000, depth=8, aliases=5, root_fields=5, fields=30, directives=4)
     pipeline = Pipeline(Runtime(SUPERGRAPH, transport, limits=limits), timeout_seconds=5)
     yield Gateway(pipeline, library, transport)
     await pipeline.close()

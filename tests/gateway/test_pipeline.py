@@ -73,6 +73,15 @@ async def test_a_bug_says_no_more_than_internal(gateway: Gateway) -> None:
         ("MAX_DEPTH_LIMIT", "{a" * 150 + "}" * 150),
         ("MAX_ALIASES_LIMIT", "{" + " ".join(f"a{n}: whoami" for n in range(6)) + "}"),
         ("MAX_ROOT_FIELDS_LIMIT", "{" + " whoami" * 6 + "}"),
+        ("MAX_FIELDS_LIMIT", "{ authors {" + " id" * 30 + "} }"),
+        (
+            "MAX_FIELDS_LIMIT",
+            "{ authors { ...F0 } }"
+            + "".join(
+                f" fragment F{n} on Author {{ id ...F{n + 1} ...F{n + 1} }}" for n in range(9)
+            )
+            + " fragment F9 on Author { id }",
+        ),
         ("MAX_DIRECTIVES_LIMIT", "{ whoami" + " @skip(if: false)" * 5 + "}"),
     ],
 )
