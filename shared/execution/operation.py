@@ -94,9 +94,7 @@ class CompiledOperation:
     @property
     def source_code(self) -> str:
         """The Python written for this operation so far."""
-        return "\n\n".join(
-            text for plan in self._plans.values() for text in _texts(plan.root, set())
-        )
+        return "\n\n".join(text for plan in self._plans.values() for text in _texts(plan.root))
 
     async def execute(
         self, root_value: Any, context: Any, variables: Mapping[str, Any] | None = None
@@ -276,14 +274,11 @@ def _directives(
                 pending.append(selection.selection_set)  # type: ignore[attr-defined]
 
 
-def _texts(block: Block, seen: set[int]) -> Iterator[str]:
-    if id(block) in seen:
-        return
-    seen.add(id(block))
+def _texts(block: Block) -> Iterator[str]:
     yield from block.rows.texts
     for field in block.fields:
         output = field.output
         while output.item is not None:
             output = output.item
         for inner in (*field.blocks.values(), *([output.block] if output.block else [])):
-            yield from _texts(inner, seen)
+            yield from _texts(inner)

@@ -24,7 +24,6 @@ the general path takes over.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from keyword import iskeyword
 from typing import Any, Final
 
 from graphql import (
@@ -184,9 +183,7 @@ class _Writer:
             return f"{source}.get({attribute!r})"
         if self.kind == OPTIONAL:
             return f"getattr({source}, {attribute!r}, None)"
-        if attribute.isidentifier() and not iskeyword(attribute):
-            return f"{source}.{attribute}"
-        return f"getattr({source}, {attribute!r})"
+        return f"{source}.{attribute}"  # dataclasses see to it that it is a name
 
     def _value(self, output: Output, read: str, depth: int) -> str:
         if output.kind == LEAF:

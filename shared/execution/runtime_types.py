@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from graphql import GraphQLAbstractType, GraphQLObjectType, GraphQLSchema, is_interface_type
+from graphql import GraphQLAbstractType, GraphQLObjectType, GraphQLSchema
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import get_strawberry_type_cast
 
@@ -39,10 +39,9 @@ def names_by_class(schema: GraphQLSchema, type_: GraphQLAbstractType) -> Mapping
         definition = _definition(possible)
         if definition is None:
             continue
-        if not is_interface_type(type_):
-            names[definition.origin] = possible.name
-        elif issubclass(definition.origin, type_.extensions["strawberry-definition"].origin):
-            names[definition.origin] = definition.name
+        # Strawberry takes the name from the type here, and from the definition there.
+        is_union = resolve == RESOLVE_UNION
+        names[definition.origin] = possible.name if is_union else definition.name
     return names
 
 
@@ -56,9 +55,7 @@ def origin_of(type_: GraphQLObjectType) -> type | None:
 
 def _definition(type_: GraphQLObjectType) -> StrawberryObjectDefinition | None:
     """The Strawberry definition of a type that is not made from a generic one."""
-    definition = type_.extensions.get("strawberry-definition")
-    if not isinstance(definition, StrawberryObjectDefinition):
-        return None
+    definition: StrawberryObjectDefinition = type_.extensions["strawberry-definition"]
     if definition.concrete_of is not None or definition.is_graphql_generic:
         return None
     own = vars(definition.origin).get("__strawberry_definition__")

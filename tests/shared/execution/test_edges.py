@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Annotated, Any, Generic, TypeVar
 
 import pytest
 import strawberry
-from graphql import GraphQLSchema, build_schema
-from strawberry.permission import BasePermission
+from graphql import GraphQLSchema, build_schema, parse
+from strawberry import relay
+from strawberry.permission import BasePermission, PermissionExtension
 
-from shared.execution import batched
+from shared.execution import CompiledOperation, batched, compile_operation
 from shared.execution.place import Place
 from tests.shared.execution.differential import compiled, compiled_operation, same
 from tests.shared.execution.test_behaviours import later, never, schema_of
@@ -99,10 +102,12 @@ def nodes_schema(*, asks: bool = False) -> GraphQLSchema:
     if asks:
         for name in "AB":
             type_: Any = schema.type_map[name]
-            type_.is_type_of = lambda source, _info, name=name: (
-                never() if source.get("asks") else later(source["__typename"] == name)
-            )
+            type_.is_type_of = partial(_is_type, name)
     return schema
+
+
+def _is_type(name: str, source: Any, _info: Any) -> Any:
+    return never() if source.get("asks") else later(source["__typename"] == name)
 
 
 def node(kind: str, **entries: Any) -> dict[str, Any]:
@@ -117,12 +122,9 @@ async def test_a_failure_among_several_types_stops_the_others(asks: bool) -> Non
         [node("A", slow=None), node("B", hangs=True)],
         [node("A"), node("B"), node("A")],
     ):
-        await same(schema, "{ nodes { slow } }", root=lambda nodes=nodes: {"nodes": nodes})
-        await same(
-            schema,
-            "{ nodes { id slow } one { slow } }",
-            root=lambda nodes=nodes: {"nodes": nodes, "one": nodes[0] | {"hangs": False}},
-        )
+        root = {"nodes": nodes, "one": nodes[0] | {"hangs": False}}
+        await same(schema, "{ nodes { slow } }", root=root.copy)
+        await same(schema, "{ nodes { id slow } one { slow } }", root=root.copy)
 
 
 async def test_types_that_are_still_being_asked_for_are_given_up() -> None:
@@ -132,6 +134,36 @@ async def test_types_that_are_still_being_asked_for_are_given_up() -> None:
     query: Any = schema.type_map["Node"]
     query.resolve_type = lambda *_: never()
     await same(schema, "{ nodes { slow } fails }", root=lambda: root)
+
+
+@pytest.mark.parametrize("asks", [False, True])
+async def test_the_types_of_one_dead_parent_are_given_up_alone(asks: bool) -> None:
+    schema = schema_of(
+        "type Query { items: [Item] } type Item { node: Node  bad: Int! }"
+        " interface Node { id: ID! } type A implements Node { id: ID! }",
+        Item_bad=lambda source, _info: later(source["bad"]),
+    )
+    type_: Any = schema.type_map["A" if asks else "Node"]
+
+    def answer(source: Any, *_: Any) -> Any:
+        return never() if source["asks"] else later(True if asks else "A")
+
+    if asks:
+        type_.is_type_of = answer
+        schema.type_map["Node"].resolve_type = lambda *_: "A"  # type: ignore[attr-defined]
+    else:
+        type_.resolve_type = answer
+    items = [
+        {"node": {"id": 1, "asks": bad is None}, "bad": bad} for bad in (None, 1, 2)
+    ]  # fmt: skip
+    result = await same(schema, "{ items { node { id } bad } }", root=lambda: {"items": items})
+    assert result.data is not None
+    assert result.data["items"][0] is None
+
+
+async def test_directives_without_a_meaning_are_passed_over() -> None:
+    schema = build_schema("directive @client on FIELD | QUERY  type Query { a: Int  b: Int }")
+    await same(schema, "query @client { a @client b @skip(if: true) }", root=lambda: {"a": 1})
 
 
 async def test_a_cancelled_resolver_cancels_the_request() -> None:
@@ -153,6 +185,34 @@ async def test_streams_of_objects_are_completed() -> None:
 
     schema = schema_of("type Query { items: [Item] } type Item { id: Int }", Query_items=stream)
     await same(schema, "{ items { id } }")
+
+
+async def test_what_can_only_fail_does_not_wait() -> None:
+    for wrong in (None, ValueError("no")):
+        schema = schema_of(
+            "type Query { items: [Int!]  all: [[Int!]] }",
+            Query_items=lambda *_, wrong=wrong: [later(1), wrong],
+            Query_all=lambda *_, wrong=wrong: [[later(1), wrong], [later(2)]],
+        )
+        await same(schema, "{ items all }")
+
+
+async def test_lists_of_lists_may_be_variables() -> None:
+    schema = schema_of(
+        "type Query { sum(of: [[Int!]!]): String }", Query_sum=lambda *_, of: repr(of)
+    )
+    text = "query($of: [[Int!]!]) { sum(of: $of) }"
+    for value in ([[1], [2, 3]], [[1], None], 5, None):
+        await same(schema, text, variables={"of": value})
+
+
+async def test_a_type_that_does_not_exist_cannot_be_a_variables() -> None:
+    document = parse("query($x: Nope) { items { id } }")
+    operation = compile_operation(ITEMS, document)
+    assert isinstance(operation, CompiledOperation)
+    result = await operation.execute(None, None, {"x": 1})
+    assert result.errors is not None
+    assert "Nope" in result.errors[0].message
 
 
 # --- Strawberry -------------------------------------------------------------------------------
@@ -203,6 +263,17 @@ class Branch(Named, Generic[T]):
     of: T
 
 
+@strawberry.enum
+class Kind(enum.Enum):
+    OAK = "oak"
+
+
+@strawberry.type
+class Named2(Named):
+    kind: Kind | None = Kind.OAK
+    none: Kind | None = None
+
+
 @strawberry.type
 class Outsider:
     name: str = "out"
@@ -222,6 +293,11 @@ class Tree:
     async def strange(parents: Sequence[Tree]) -> list[str | None]:
         return [parent.name for parent in parents]
 
+    @batched(extensions=[PermissionExtension([Strange(), Open()], fail_silently=True)])
+    @staticmethod
+    async def quietly(parents: Sequence[Tree]) -> list[list[str]]:
+        return [[parent.name] for parent in parents]
+
     @batched(permission_classes=[Closed])
     @staticmethod
     async def closed(parents: Sequence[Tree]) -> list[str | None]:
@@ -240,12 +316,16 @@ class Tree:
         return [parent.name for parent in parents]
 
     @strawberry.field
-    def constant() -> int:  # type: ignore[misc]
+    def constant() -> int:
         return 3
 
     @strawberry.field
     def sized(self, by: Size, times: int = 2) -> int:
         return by.size * times
+
+    @strawberry.field
+    def by_key(self, key: relay.GlobalID) -> str:
+        return key.node_id
 
     @strawberry.field
     def listed(self, sizes: list[int]) -> list[int]:
@@ -270,6 +350,15 @@ class Query:
         return values
 
     @strawberry.field
+    def kinds(self) -> list[Named2]:
+        return [Named2(name="kinds")]
+
+    @strawberry.field
+    def outsiders(self) -> list[Named | None]:
+        values: list[Any] = [Outsider(), Outsider()]
+        return values
+
+    @strawberry.field
     def mixed(self) -> list[Annotated[Branch[int] | Branch[str], strawberry.union("Mixed")]]:
         return [Branch(name="number", of=3), Branch(name="text", of="x")]
 
@@ -280,26 +369,22 @@ TREES = strawberry.Schema(Query, types=[Leaf, Branch[int]])
 @pytest.mark.parametrize(
     "text",
     [
-        "{ trees { strange } }",
+        "{ trees { strange quietly } }",
         "{ trees { closed } }",
         "{ trees { failing } }",
         "{ trees { annotated constant } }",
+        '{ trees { byKey(key: "VHJlZTox") bad: byKey(key: "nothing") } }',
         "{ trees { sized(by: {size: 2}) listed(sizes: [1]) } }",
         "query($l: [Int!]!) { trees { listed(sizes: $l) } }",
         "{ named { __typename name ... on Leaf { size } } }",
         "{ leaves { name size } }",
+        "{ kinds { kind none } }",
+        "{ outsiders { name } }",
         "{ mixed { ... on IntBranch { of } ... on StrBranch { text: of } } }",
     ],
 )
 async def test_rare_strawberry_fields_answer_the_same(text: str) -> None:
     await same(TREES, text, variables={"l": [5]})
-
-
-async def test_arguments_that_cannot_be_converted_fail_each_parent() -> None:
-    schema = strawberry.Schema(Query, types=[Leaf])
-    tree: Any = schema._schema.type_map["Tree"]
-    tree.fields["sized"].args["by"].default_value = {"size": "wrong"}
-    await same(schema, "query($s: Size!) { trees { sized(by: $s) } }", variables={"s": {}})
 
 
 async def test_input_extensions_are_none() -> None:

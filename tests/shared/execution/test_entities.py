@@ -6,7 +6,7 @@ import copy
 import datetime as dt
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -117,7 +117,8 @@ class Untyped:
     id: strawberry.ID
 
     @batched_reference
-    async def untyped(keys) -> list[Untyped]:  # type: ignore[misc, no-untyped-def]  # noqa: N805
+    @staticmethod
+    async def untyped(keys) -> list[Untyped]:  # type: ignore[no-untyped-def]  # noqa: ANN001
         return [Untyped(id=key["id"]) for key in keys]
 
 
@@ -130,6 +131,24 @@ class Strict:
     @classmethod
     async def resolve_reference(cls, keys: Sequence[StrictKey]) -> list[Strict]:
         return [cls(id=strawberry.ID(key.id), size=key.size) for key in keys]
+
+
+@dataclass(frozen=True, slots=True)
+class LooseKey:
+    id: str
+    owner: dict[str, Any] | None = None
+    made: str = field(default="made", init=False)
+
+
+@strawberry.federation.type(keys=["id"])
+class Loose:
+    id: strawberry.ID
+    owner: User | None = None
+
+    @batched_reference
+    @classmethod
+    async def loose(cls, keys: Sequence[LooseKey]) -> list[Loose]:
+        return [cls(id=strawberry.ID(f"{key.id} {key.owner} {key.made}")) for key in keys]
 
 
 @strawberry.federation.type(keys=["id"])
@@ -172,7 +191,7 @@ class Sync:
         return cls(id=id) if id != "gone" else None
 
 
-TYPES = [User, Org, Single, Raw, Untyped, Strict, Broken, Short, Old, Sync]
+TYPES = [User, Org, Single, Raw, Untyped, Strict, Broken, Short, Old, Sync, Loose]
 
 
 def served() -> strawberry.federation.Schema:
@@ -186,7 +205,7 @@ TEXT = """
 query($r: [_Any!]!) { _entities(representations: $r) {
   __typename ... on User { id greeting } ... on Org { id slug name } ... on Single { id }
   ... on Strict { id size } ... on Old { id } ... on Sync { id } ... on Raw { id }
-  ... on Untyped { id }
+  ... on Untyped { id } ... on Loose { id }
 } }
 """
 
@@ -216,6 +235,13 @@ query($r: [_Any!]!) { _entities(representations: $r) {
           "boss": {"id": "b"}}, {"__typename": "User"}],
         [{"__typename": "Broken", "id": "1"}, {"__typename": "Short", "id": "1"},
          {"__typename": "Single", "id": "1"}, {"__typename": "Broken", "id": "2"}],
+        [{"__typename": "Single", "id": "1"}, {"__typename": "Single", "id": "2"}],
+        [{"__typename": "Single", "id": "1"}, {"__typename": "Single", "id": 2}],
+        [{"__typename": "Strict", "id": "1"}],
+        [{"__typename": "Loose", "id": "1"}, {"__typename": "Loose", "id": "2"}],
+        [{"__typename": "Loose", "id": "1", "owner": {"id": "o"}, "region": "EU"}],
+        [{"__typename": "Broken", "id": "1"}, {"__typename": "Broken", "id": "2"}],
+        [{"__typename": "Short", "id": "1"}],
         [None],
         5,
     ],
