@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from starlette.requests import HTTPConnection
 
-from shared.errors import NexusError
+from shared.errors import BadRequest, NexusError
 from shared.protocols import multipart, sse
 from shared.protocols.lifetime import ClientGone, until_gone
 from shared.protocols.negotiation import JSON, Accepted, negotiate
 from shared.protocols.problems import refusal
-from shared.protocols.reading import BadRequest, read_operations, refuse_forgery
+from shared.protocols.reading import read_operations, refuse_forgery
 from shared.protocols.sending import send_response
 from shared.protocols.service import (
     GraphQLRequest,

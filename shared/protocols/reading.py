@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from shared.errors import NexusError, PayloadTooLarge
+from shared.errors import BadRequest, NexusError, PayloadTooLarge
 from shared.protocols.lifetime import ClientGone
 from shared.protocols.service import GraphQLRequest
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 
 __all__ = [
-    "BadRequest",
     "RequestForgery",
     "UnsupportedMediaType",
     "parse_operation",
@@ -38,13 +37,6 @@ _SIMPLE_CONTENT_TYPES = (
     "multipart/form-data",
     "text/plain",
 )
-
-
-class BadRequest(NexusError):
-    """Not a well-formed GraphQL request."""
-
-    code = "BAD_REQUEST"
-    status = 400
 
 
 class RequestForgery(NexusError):

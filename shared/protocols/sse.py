@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import orjson
 from starlette.requests import HTTPConnection
 
-from shared.errors import Conflict, NotFound, RateLimited
+from shared.errors import BadRequest, Conflict, NotFound, RateLimited
 from shared.protocols.lifetime import closing, first_of, gone, paced
 from shared.protocols.problems import internal_entry, refusal
-from shared.protocols.reading import BadRequest, read_operations, refuse_forgery
+from shared.protocols.reading import read_operations, refuse_forgery
 from shared.protocols.sending import send_response
 from shared.protocols.service import GraphQLRequest, GraphQLResult, GraphQLService
 

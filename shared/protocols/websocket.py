@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 import orjson
 from starlette.requests import HTTPConnection
 
-from shared.errors import NexusError
+from shared.errors import BadRequest, NexusError
 from shared.protocols.lifetime import closing, first_of
 from shared.protocols.problems import error_entry, internal_entry
-from shared.protocols.reading import BadRequest, parse_operation
+from shared.protocols.reading import parse_operation
 from shared.protocols.service import GraphQLRequest, GraphQLResult, GraphQLService
 
 if TYPE_CHECKING:
