@@ -19,7 +19,7 @@ from graphql import (
     OperationDefinitionNode,
 )
 
-from gateway.federation.execution.positions import keys_of
+from gateway.federation.execution.positions import keys_of, type_name_of
 from gateway.federation.plan import AT, Gate
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class Merger:
                 target[key] = own(value, below)
             elif key == "__typename":
                 # An interface's name, from an `@interfaceObject`, gives way to the real one.
-                if old not in self.objects:
+                if type(old) is not str or old not in self.objects:
                     target[key] = value
             elif type(old) is dict:
                 fits = self._merge_inner(old, value, below) and fits
@@ -230,7 +230,7 @@ def _rename(value: Any, path: Sequence[PathStep], key: str) -> None:
         return
     step, *rest = path
     if isinstance(step, Gate):
-        if value.get("__typename") in step.types:
+        if type_name_of(value) in step.types:
             _rename(value, rest, key)
     elif step == AT:
         _rename(value, rest, key)

@@ -20,6 +20,7 @@ from graphql import (
 )
 
 from gateway.federation.execution.errors import Error, client_error
+from gateway.federation.execution.positions import type_name_of
 from gateway.federation.execution.projection import collect_fields, hidden_values, needs_type
 from gateway.federation.operation.introspection import INTROSPECTION_FIELDS
 
@@ -158,9 +159,7 @@ class _Search:
     ) -> bool:
         if type(value) is not dict:
             return self._unfit(path, f"Expected an object of type {type_.name}.")
-        name = value.get("__typename")
-        if type(name) is not str:
-            name = None
+        name = type_name_of(value)
         runtime = self.schema.type_map.get(name) if name else None
         if isinstance(runtime, GraphQLObjectType):
             if is_abstract_type(type_) and self.schema.is_sub_type(type_, runtime):

@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING, Any
 from gateway.federation.plan import AT, Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from gateway.federation.plan import Path
 
     PossibleTypes = Callable[[str], Collection[str]]
     ResponsePath = list[str | int]
 
-__all__ = ["Position", "keys_of"]
+__all__ = ["Position", "keys_of", "type_name_of"]
 
 
 def keys_of(path: Path) -> tuple[str, ...]:
     """Return the response keys of a path, without its list steps and its gates."""
     return tuple(step for step in path if isinstance(step, str) and step != AT)
+
+
+def type_name_of(one: Mapping[str, Any]) -> str | None:
+    """Return what an object says its type is; a subgraph may say anything, so only if a name."""
+    name = one.get("__typename")
+    return name if type(name) is str else None
 
 
 class Position:
@@ -48,7 +54,7 @@ class Position:
             if isinstance(step, str):
                 found = _descend(found, step)
             else:
-                found = [one for one in found if one.get("__typename") in step]
+                found = [one for one in found if type_name_of(one) in step]
         return found
 
     def located(self, data: dict[str, Any]) -> Iterator[tuple[ResponsePath, dict[str, Any]]]:
@@ -101,5 +107,5 @@ def _locate(
         step = steps[index]
         if isinstance(step, str):
             yield from _locate(value.get(step), steps, index + 1, [*path, step])
-        elif value.get("__typename") in step:
+        elif type_name_of(value) in step:
             yield from _locate(value, steps, index + 1, path)

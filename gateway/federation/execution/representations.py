@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.federation.execution.positions import Position
+from gateway.federation.execution.positions import Position, type_name_of
 from gateway.federation.plan import AT, Entities, Gate, RequireField, RequireFragment
 
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ class EntityBuilder:
 
 
 def _by_type(objects: list[dict[str, Any]]) -> dict[str | None, list[dict[str, Any]]]:
-    """Group objects by their `__typename`, in order; what is no string counts as none."""
-    names = [one.get("__typename") for one in objects]
-    if objects and type(names[0]) is str and names.count(names[0]) == len(names):
+    """Group objects by their type, in order."""
+    names = [type_name_of(one) for one in objects]
+    if names and names.count(names[0]) == len(names):
         return {names[0]: objects}
     groups: dict[str | None, list[dict[str, Any]]] = {}
     for name, one in zip(names, objects, strict=True):
-        groups.setdefault(name if type(name) is str else None, []).append(one)
+        groups.setdefault(name, []).append(one)
     return groups
 
 
@@ -224,7 +224,7 @@ class _NestedCopy:
             return [self._copy(inner, field) for inner in value]
         if type(value) is not dict:
             return value
-        type_name = value.get("__typename")
+        type_name = type_name_of(value)
         copy: dict[str, Any] = {}
         for one in _flatten(field.selections, type_name, self._possible_types):
             inner = value.get(one.name, _ABSENT)
@@ -255,7 +255,7 @@ def _set_value(value: Any, path: Sequence[Any], new: str) -> None:
         return
     step, *rest = path
     if isinstance(step, Gate):
-        if value.get("__typename") in step.types:
+        if type_name_of(value) in step.types:
             _set_value(value, rest, new)
     elif step == AT:
         _set_value(value, rest, new)

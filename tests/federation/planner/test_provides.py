@@ -110,12 +110,7 @@ QueryPlan {
         media {
           animals {
             __typename
-            ... on Cat {
-              id
-            }
-            ... on Dog {
-              id
-            }
+            id
           }
         }
       }
@@ -123,20 +118,13 @@ QueryPlan {
     Flatten(path: "media.animals.@") {
       Fetch(service: "b") {
         {
-          ... on Cat {
-            __typename
-            id
-          }
-          ... on Dog {
+          ... on Animal {
             __typename
             id
           }
         } =>
         {
-          ... on Cat {
-            name
-          }
-          ... on Dog {
+          ... on Animal {
             name
           }
         }
