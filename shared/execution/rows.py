@@ -39,6 +39,7 @@ from strawberry.schema.schema_converter import CustomGraphQLEnumType
 
 from shared.execution.odd import Odd, admission, is_mapping_class, listed
 from shared.execution.plan import LEAF, LIST, OBJECT, Column, Field, Output
+from shared.execution.runtime_types import is_cast
 
 __all__ = ["CompiledRows", "is_inline", "split"]
 
@@ -75,7 +76,8 @@ def _is_inline(output: Output) -> bool:
         return _is_inline(output.item)
     if output.kind == OBJECT:
         assert output.block is not None
-        return not output.block.rest and output.block.object_type.is_type_of is None
+        block = output.block
+        return not block.rest and (block.object_type.is_type_of is None or block.origin is not None)
     return output.kind == LEAF
 
 
@@ -146,6 +148,8 @@ class _Writer:
             "ordinary": ordinary,
             "admit": admission(ordinary, mappings=kind == ATTRIBUTE),
             "listed": listed,
+            "is_cast": is_cast,
+            "refuse": _refuse,
         }
         if kind == KEY:
             self.names["admit"] = _refuse
@@ -211,10 +215,21 @@ class _Writer:
         if read.isidentifier():
             name = bound = read
         row = self._row(block.empty, {field.key: field for field in block.fields}, name, depth)
+        if block.origin is not None:
+            known = self._class(block.origin)
+            admitted = f"type({name}) is {known} and not is_cast({name}) or refuse({name})"
+        else:
+            admitted = f"type({name}) in ordinary or admit({name})"
         if output.non_null:
-            return f"{row} if type({bound}) in ordinary or admit({name}) else None"
-        admitted = f"type({name}) in ordinary or admit({name})"
+            return f"{row} if {admitted.replace(name, bound, 1)} else None"
         return f"None if ({bound}) is None else {row} if {admitted} else None"
+
+    def _class(self, cls: type) -> str:
+        name = f"{cls.__name__}_class"
+        if self.names.setdefault(name, cls) is not cls:
+            name = f"class_{len(self.names)}"
+            self.names[name] = cls
+        return name
 
     def _leaf(self, output: Output, read: str) -> str:
         simple = read.isidentifier()

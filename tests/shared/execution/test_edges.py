@@ -279,6 +279,16 @@ class Outsider:
     name: str = "out"
 
 
+Twin = strawberry.type(type("Leaf", (Named,), {"__annotations__": {"size": int}}), name="Twin")
+
+
+@strawberry.type
+class Pair:
+    first: Leaf
+    second: Leaf | None = None
+    twin: Twin | None = None  # type: ignore[valid-type]
+
+
 @strawberry.input
 class Size:
     size: int = 1
@@ -354,6 +364,12 @@ class Query:
         return [Named2(name="kinds")]
 
     @strawberry.field
+    def pairs(self, wrong: bool = False) -> list[Pair]:
+        odd: Any = Outsider() if wrong else Leaf(name="usual")
+        twin = Twin(name="twin", size=2)
+        return [Pair(first=Leaf(name="a")), Pair(first=odd, second=Leaf(name="b"), twin=twin)]
+
+    @strawberry.field
     def outsiders(self) -> list[Named | None]:
         values: list[Any] = [Outsider(), Outsider()]
         return values
@@ -379,6 +395,8 @@ TREES = strawberry.Schema(Query, types=[Leaf, Branch[int]])
         "{ named { __typename name ... on Leaf { size } } }",
         "{ leaves { name size } }",
         "{ kinds { kind none } }",
+        "{ pairs { first { name size } second { name } twin { name size } } }",
+        "{ pairs(wrong: true) { first { name size } second { name } } }",
         "{ outsiders { name } }",
         "{ mixed { ... on IntBranch { of } ... on StrBranch { text: of } } }",
     ],
