@@ -173,13 +173,33 @@ class QueryGraph:
             return
         for graph in sorted(node.info.graphs):
             target = self.node(node.type, graph)
-            # Two real interfaces are joined through their concrete types.
             if node.is_interface and target.is_interface:
-                continue
-            rename = node.interface_object or target.interface_object
-            yield from self._keys(target, rename)
+                yield from self._moves_of_all_members(node, target)
+            else:
+                rename = node.interface_object or target.interface_object
+                yield from self._keys(target, rename)
         if node.info.kind is Kind.OBJECT:
             yield from self._moves_to_interface_objects(node)
+
+    def _moves_of_all_members(self, node: Node, target: Node) -> Iterator[Move]:
+        """Enter an interface with the names of its objects, by keys all of them have there."""
+        if not node.members or not node.members <= target.members:
+            return
+        first, *others = (
+            {
+                key.text: key
+                for key in self.types[member].keys.get(target.graph, ())
+                if key.resolvable
+            }
+            for member in sorted(node.members)
+        )
+        for text, key in first.items():
+            if all(text in keys for keys in others) and self._is_on_interface(node, key):
+                yield Move(target, key, rename=False)
+
+    @staticmethod
+    def _is_on_interface(node: Node, key: Key) -> bool:
+        return all(isinstance(s, Field) and s.name in node.info.fields for s in key.fields)
 
     def _moves_to_interface_objects(self, node: Node) -> Iterator[Move]:
         for info in self.types.values():

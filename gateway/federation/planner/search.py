@@ -204,6 +204,10 @@ class Search:
         return path.select(step, edge.target, provided)
 
     def _through_moves(self, path: Path, field: Field) -> Iterator[Path]:
+        # Objects of some types have the field here: only the others need to be asked for.
+        is_split = path.node.is_interface and any(
+            self._resolves(path, type_, field.name) for type_ in path.node.members
+        )
         for move in self._graph.moves(path.node):
             target = move.target
             edge = self._graph.edge(target, field.name)
@@ -212,6 +216,8 @@ class Search:
             if target.graph == path.node.graph and not edge.rule.requires:
                 continue
             if target.is_interface and not self._is_sound_at(target, field.name):
+                continue
+            if is_split and target.is_interface:
                 continue
             if _covers(move.key.fields, field):
                 continue
