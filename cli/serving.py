@@ -59,6 +59,15 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
 
 
+def _end_well_when_asked() -> None:
+    """Makes the exit code of a process that was asked to stop 0.
+
+    The server stops gracefully at the first signal, and sends it again when it is done.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
 def _give_up() -> None:
     """Ends a process whose background work does not end; other processes do that work again."""
     log.error("server.shutdown_took_too_long")
@@ -87,6 +96,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def run(what: str, settings: Settings, listener: socket.socket) -> int:
     """Serves until SIGTERM or SIGINT, with as many processes as the settings say."""
+    _end_well_when_asked()
     if settings.http.workers == 1:
         uvloop.run(serve(what, settings, listener))
         return 0
@@ -122,6 +132,7 @@ async def _serve_with_children(what: str, count: int, listener: socket.socket) -
 
 def run_standalone(supergraph: str, listener: socket.socket) -> None:
     """Serves any supergraph until SIGTERM or SIGINT."""
+    _end_well_when_asked()
     uvloop.run(_serve_standalone(supergraph, listener))
 
 

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,11 +33,13 @@ with embedded.start(Path(sys.argv[1]), services=sys.argv[2:]) as addresses:
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether it comes true within some seconds."""
-    deadline = time.monotonic() + 15
+    """Whether it comes true, before patience ends, in processes that tell nobody when it does."""
+    deadline = time.monotonic() + 60
+    pause = threading.Event()
     while not holds():
         if time.monotonic() > deadline:
             return False
+        pause.wait(0.05)
     return True
 
 

