@@ -130,7 +130,7 @@ async def create_organization(owner: Person, *, slug: str | None = None) -> str:
 async def invite(
     owner: Person, guest: Person, organization_id: str, *, role: str = "MEMBER"
 ) -> None:
-    """Make the guest a member."""
+    """Make the guest a member, whom the others know by name when this returns."""
     invited = await owner.data(
         "mutation($input: InviteMemberInput!) { inviteMember(input: $input) { token } }",
         {"input": {"organizationId": organization_id, "email": guest.email, "role": role}},
@@ -139,6 +139,16 @@ async def invite(
         "mutation($input: AcceptInvitationInput!) { acceptInvitation(input: $input) { id } }",
         {"input": {"token": invited["inviteMember"]["token"]}},
     )
+
+    async def members() -> dict[str, Any]:
+        return await owner.graphql(
+            "query($id: ID!) { organization(id: $id) {"
+            " members(first: 100) { edges { node { user { name } } } } } }",
+            {"id": organization_id},
+        )
+
+    # The users subgraph learns from a fact who is whose colleague.
+    await eventually(members, lambda answer: "errors" not in answer)
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], wanted: Callable[[T], bool]) -> T:
