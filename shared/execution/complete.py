@@ -123,6 +123,10 @@ def _fields(
 async def _fields_later(
     run: Run, rows: Column, pending: list[tuple[FieldPlace, Awaitable[Column]]]
 ) -> Column:
+    if len(pending) == 1:
+        ((at, later),) = pending
+        _put(run, rows, await later, at)
+        return rows
     columns = await _columns(
         run,
         [column for _, column in pending],
@@ -234,7 +238,15 @@ def _fail_early(run: Run, values: Column, place: Place) -> None:
 
 
 async def _settle_later(run: Run, values: Column, waiting: list[int], place: Place) -> None:
-    await _await(run, values, waiting, place)
+    if len(waiting) == 1:
+        (k,) = waiting
+        try:
+            values[k] = await values[k]
+        except Exception as error:  # noqa: BLE001 - the error of this position
+            values[k] = error
+        run.turn += 1
+    else:
+        await _await(run, values, waiting, place)
     later = _complete(run, values, place)
     if later is not None:
         await later
@@ -259,14 +271,6 @@ def _is_awaitable(run: Run, value: Any) -> bool:
 
 async def _await(run: Run, values: Column, waiting: list[int], place: Place) -> None:
     """Await values in place; what they raise becomes the value."""
-    if len(waiting) == 1:
-        (k,) = waiting
-        try:
-            values[k] = await values[k]
-        except Exception as error:  # noqa: BLE001 - the error of this position
-            values[k] = error
-        run.turn += 1
-        return
     output = place.output
 
     def check(number: int, future: Future[Any]) -> None:

@@ -25,10 +25,12 @@ from graphql.execution.values import get_argument_values
 from strawberry import UNSET
 from strawberry.exceptions import PermissionReturnedNonBooleanError
 from strawberry.permission import BasePermission, PermissionExtension
+from strawberry.relay.types import GlobalID
+from strawberry.schema.compat import is_scalar
 from strawberry.types.arguments import convert_arguments
-from strawberry.types.base import StrawberryContainer, has_object_definition
+from strawberry.types.base import StrawberryOptional
+from strawberry.types.enum import StrawberryEnumDefinition
 from strawberry.types.field import StrawberryField
-from strawberry.types.lazy_type import LazyType
 
 from shared.execution.batch import BatchedField, BatchedResolver, checked_items
 from shared.execution.place import SomePlace
@@ -221,6 +223,24 @@ def _strawberry_info(
     return schema.config.info_class(_raw_info=raw, _field=strawberry_field)
 
 
+def _python_names(
+    schema: strawberry.Schema, strawberry_field: StrawberryField
+) -> tuple[tuple[str, str], ...] | None:
+    """Of arguments that Strawberry passes on as they are: their names in GraphQL and Python."""
+    if not all(_is_passed_on(schema, argument.type) for argument in strawberry_field.arguments):
+        return None
+    name_of = schema.config.name_converter.from_argument
+    return tuple((name_of(each), each.python_name) for each in strawberry_field.arguments)
+
+
+def _is_passed_on(schema: strawberry.Schema, type_: Any) -> bool:
+    if type(type_) is StrawberryOptional:
+        type_ = type_.of_type
+    if isinstance(type_, StrawberryEnumDefinition):
+        return True
+    return type_ is not GlobalID and is_scalar(type_, schema.schema_converter.scalar_registry)
+
+
 def _converted(
     schema: strawberry.Schema,
     strawberry_field: StrawberryField,
@@ -240,17 +260,6 @@ def _converted(
     )
 
 
-def _has_leaf_arguments(field: StrawberryField) -> bool:
-    """Whether no argument is an input object: only these are made with the info."""
-    return all(_is_leaf(argument.type) for argument in field.arguments)
-
-
-def _is_leaf(type_: Any) -> bool:
-    while isinstance(type_, StrawberryContainer):
-        type_ = type_.of_type
-    return not isinstance(type_, LazyType) and not has_object_definition(type_)
-
-
 def _direct(schema: strawberry.Schema, strawberry_field: StrawberryField) -> Resolver:
     """Calls the function of a Strawberry field that has no extensions."""
     resolver = strawberry_field.base_resolver
@@ -264,7 +273,14 @@ def _direct(schema: strawberry.Schema, strawberry_field: StrawberryField) -> Res
         if parameter is not None
     ]
     has_arguments = bool(strawberry_field.arguments)
-    asks_info = info_name is not None or not _has_leaf_arguments(strawberry_field)
+    python_names = _python_names(schema, strawberry_field)
+
+    def convert(run: Run, field: Field, place: Any, k: int) -> dict[str, Any]:
+        if python_names is None:
+            info = _strawberry_info(schema, strawberry_field, run, field, place, k)
+            return _converted(schema, strawberry_field, run, field, info)
+        given = _arguments(run, field)
+        return {name: given[graphql] for graphql, name in python_names if graphql in given}
 
     def values(
         run: Run, field: Field, sources: Sequence[Any], place: Any, /
@@ -276,26 +292,19 @@ def _direct(schema: strawberry.Schema, strawberry_field: StrawberryField) -> Res
         shared: dict[str, Any] | None = {}
         if has_arguments:
             try:
-                info = None
-                if asks_info:
-                    info = _strawberry_info(schema, strawberry_field, run, field, place, 0)
-                converted = _converted(schema, strawberry_field, run, field, info)
+                converted = convert(run, field, place, 0)
                 shared = converted if _is_shareable(converted) else None
             except Exception:  # noqa: BLE001 - raised again below, for each parent
                 shared = None
 
         def call(k: int, source: Any) -> Any:
-            info = None
-            if info_name is not None or (asks_info and shared is None):
-                info = _strawberry_info(schema, strawberry_field, run, field, place, k)
-            if shared is None:
-                arguments = _converted(schema, strawberry_field, run, field, info)
-            else:
-                arguments = shared.copy()
+            arguments = convert(run, field, place, k) if shared is None else shared.copy()
             for name in source_names:
                 arguments[name] = source
             if info_name is not None:
-                arguments[info_name] = info
+                arguments[info_name] = _strawberry_info(
+                    schema, strawberry_field, run, field, place, k
+                )
             return function(source, **arguments) if takes_self else function(**arguments)
 
         return _called(run, field, sources, place, call)
