@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY, UUID, insert
 from sqlalchemy.types import BigInteger, Text
 
-from shared.lists import PerParent
+from shared.lists import PerParent, is_any
 from subgraphs.billing.models import Account, Invoice, InvoiceLine, Payment, WebhookEvent
 
 if TYPE_CHECKING:
@@ -97,23 +97,32 @@ class Remembered:
 
 # --- plans and accounts ----------------------------------------------------------------------
 
-_PLAN = (
-    "p.code, p.name, p.description, p.storage_limit_bytes, pp.monthly as price, pp.currency"
-    " from plans p join plan_prices pp on pp.plan_code = p.code"
-)
+_PLAN = "p.code, p.name, p.description, p.storage_limit_bytes, pp.monthly as price, pp.currency"
+_PLANS = text(
+    f"""
+    select {_PLAN} from plans p join plan_prices pp on pp.plan_code = p.code
+    where pp.currency = :currency and (cast(:codes as text[]) is null or p.code = any(:codes))
+    order by p.rank
+    """  # noqa: S608 - a constant of ours
+).bindparams(bindparam("codes", type_=ARRAY(Text)))
+_ACCOUNT_VIEWS = text(
+    f"""
+    select o.id as organization_id, coalesce(c.balance, 0) as balance, a.billing_email, {_PLAN}
+    from unnest(:ids) as o(id)
+    left join accounts a on a.organization_id = o.id
+    left join ledger_accounts c on c.owner_id = o.id and c.kind = 'credits'
+    join plans p on p.code = coalesce(a.plan_code, 'free')
+    join plan_prices pp on pp.plan_code = p.code and pp.currency = coalesce(a.currency, :currency)
+    """  # noqa: S608 - a constant of ours
+).bindparams(bindparam("ids", type_=ARRAY(UUID(as_uuid=False))))
 
 
 async def plans(
     session: ReadSession, currency: str, *, codes: Iterable[str] | None = None
 ) -> list[Plan]:
     """The plans that are sold in this currency (of these codes), smallest first."""
-    rows = await session.execute(
-        text(
-            f"select {_PLAN} where pp.currency = :currency"
-            " and (cast(:codes as text[]) is null or p.code = any(:codes)) order by p.rank"
-        ).bindparams(bindparam("codes", type_=ARRAY(Text))),
-        {"currency": currency, "codes": None if codes is None else list(codes)},
-    )
+    parameters = {"currency": currency, "codes": None if codes is None else list(codes)}
+    rows = await session.execute(_PLANS, parameters)
     return [Plan(**row) for row in rows.mappings()]
 
 
@@ -121,21 +130,8 @@ async def account_views(
     session: ReadSession, organization_ids: Iterable[str], currency: str
 ) -> dict[str, AccountView]:
     """Each organization's plan and credits; ``currency`` is that of a new account."""
-    rows = await session.execute(
-        text(
-            f"""
-            select o.id as organization_id, coalesce(c.balance, 0) as balance, a.billing_email,
-                {_PLAN.split(" from ", maxsplit=1)[0]}
-            from unnest(:ids) as o(id)
-            left join accounts a on a.organization_id = o.id
-            left join ledger_accounts c on c.owner_id = o.id and c.kind = 'credits'
-            join plans p on p.code = coalesce(a.plan_code, 'free')
-            join plan_prices pp
-                on pp.plan_code = p.code and pp.currency = coalesce(a.currency, :currency)
-            """  # noqa: S608 - a constant of ours
-        ).bindparams(bindparam("ids", type_=ARRAY(UUID(as_uuid=False)))),
-        {"ids": list(set(organization_ids)), "currency": currency},
-    )
+    parameters = {"ids": list(set(organization_ids)), "currency": currency}
+    rows = await session.execute(_ACCOUNT_VIEWS, parameters)
     return {
         str(row["organization_id"]): AccountView(
             plan=Plan(**{name: row[name] for name in Plan.__dataclass_fields__}),
@@ -239,15 +235,17 @@ async def balance(session: ReadSession, organization_id: str) -> int:
 # --- invoices --------------------------------------------------------------------------------
 
 
+_INVOICES = select(Invoice).where(
+    is_any(Invoice.id, "ids"), is_any(Invoice.organization_id, "organizations")
+)
+
+
 async def invoices_by_id(
     session: ReadSession, ids: Iterable[str], organization_ids: Iterable[str]
 ) -> dict[str, Invoice]:
     """Of these invoices, those of these organizations, by id."""
-    rows = await session.scalars(
-        select(Invoice).where(
-            Invoice.id.in_(set(ids)), Invoice.organization_id.in_(set(organization_ids))
-        )
-    )
+    parameters = {"ids": list(set(ids)), "organizations": list(set(organization_ids))}
+    rows = await session.scalars(_INVOICES, parameters)
     return {str(row.id): row for row in rows}
 
 
@@ -288,17 +286,19 @@ async def invoices_of(
     )
 
 
+_LINES = (
+    select(InvoiceLine)
+    .where(is_any(InvoiceLine.invoice_id, "invoices"))
+    .order_by(InvoiceLine.position)
+)
+
+
 async def lines_of(
     session: ReadSession, invoice_ids: Iterable[str]
 ) -> dict[str, list[InvoiceLine]]:
     """Lines by invoice, in their order."""
-    rows = await session.scalars(
-        select(InvoiceLine)
-        .where(InvoiceLine.invoice_id.in_(set(invoice_ids)))
-        .order_by(InvoiceLine.position)
-    )
     found: dict[str, list[InvoiceLine]] = {}
-    for row in rows:
+    for row in await session.scalars(_LINES, {"invoices": list(set(invoice_ids))}):
         found.setdefault(str(row.invoice_id), []).append(row)
     return found
 
@@ -397,13 +397,13 @@ async def next_number(session: WriteSession, organization_id: str, year: int) ->
 # --- payments --------------------------------------------------------------------------------
 
 
+_PAYMENTS = select(Payment).where(is_any(Payment.invoice_id, "invoices")).order_by(Payment.id)
+
+
 async def payments_of(session: ReadSession, invoice_ids: Iterable[str]) -> dict[str, list[Payment]]:
     """Payments by invoice, oldest first."""
-    rows = await session.scalars(
-        select(Payment).where(Payment.invoice_id.in_(set(invoice_ids))).order_by(Payment.id)
-    )
     found: dict[str, list[Payment]] = {}
-    for row in rows:
+    for row in await session.scalars(_PAYMENTS, {"invoices": list(set(invoice_ids))}):
         found.setdefault(str(row.invoice_id), []).append(row)
     return found
 
