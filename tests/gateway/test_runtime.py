@@ -1,0 +1,138 @@
+"""What a runtime keeps, and what it makes once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from starlette.requests import Request
+
+from gateway.cache import LruCache
+from gateway.context import RequestContext
+from gateway.explain import Explanation
+from gateway.federation.supergraph import Supergraph
+from gateway.health import Ready
+from gateway.labels import OverrideLabels
+from gateway.pipeline import Pipeline
+from gateway.runtime import Runtime
+from gateway.transports.local import LocalTransport
+from shared.auth import ANONYMOUS, Identity
+from shared.protocols.service import GraphQLRequest
+from tests.gateway.library import SDL, SUPERGRAPH, Library, make_library
+
+QUERY = "query($deep: Boolean!) { authors { id books @include(if: $deep) { title } } }"
+
+
+def runtime(sdl: str | None = None) -> Runtime:
+    supergraph = Supergraph.from_sdl(sdl) if sdl else SUPERGRAPH
+    return Runtime(supergraph, LocalTransport(make_library(Library())))
+
+
+async def test_a_document_asked_for_by_many_is_prepared_and_planned_once() -> None:
+    made = runtime()
+    long = QUERY + "#" * 3_000
+    documents = await asyncio.gather(*(made.prepare(long, None) for _ in range(5)))
+    assert len(set(documents)) == 1
+    plans = await asyncio.gather(*(made.plan(documents[0], {"deep": True}, {}) for _ in range(5)))
+    assert len({id(planned.executable) for planned in plans}) == 1
+
+
+async def test_texts_that_mean_the_same_share_a_plan() -> None:
+    made = runtime()
+    first = await made.prepare("{ authors { id name } }", None)
+    second = await made.prepare("{ authors { ...A } } fragment A on Author { id name }", None)
+    plans = [await made.plan(document, {}, {}) for document in (first, second)]
+    assert plans[0].executable is plans[1].executable
+
+
+async def test_a_new_runtime_makes_the_plans_that_ran_before_it_serves() -> None:
+    old = runtime()
+    pipeline = Pipeline(old)
+    for deep in (True, False):
+        request = GraphQLRequest(QUERY, variables={"deep": deep})
+        await pipeline.execute(request, RequestContext())
+    await pipeline.execute(GraphQLRequest("{ whoami }"), RequestContext())
+    new = runtime(SDL.replace("whoami", "whois"))
+    assert await new.warm_up(old) == 2
+    assert len(new.plans()) == 2
+
+
+def test_a_cache_forgets_what_was_not_used_for_longest() -> None:
+    cache: LruCache[str, int] = LruCache(entries=2)
+    cache.put("a", 1)
+    cache.put("b", 2)
+    assert cache.get("a") == 1
+    cache.put("c", 3)
+    assert (cache.get("a"), cache.get("b"), cache.get("c")) == (1, None, 3)
+    assert len(cache) == 2
+
+
+def test_a_cache_is_bounded_by_weight() -> None:
+    cache: LruCache[str, int] = LruCache(entries=10, weight=10)
+    cache.put("a", 1, weight=6)
+    cache.put("a", 2, weight=5)
+    cache.put("b", 3, weight=5)
+    cache.put("c", 4, weight=1)
+    cache.put("d", 5, weight=11)
+    assert [key for key, _ in cache.latest()] == ["c", "b"]
+
+
+def test_a_user_stays_on_one_side_of_a_percentage() -> None:
+    labels = OverrideLabels(["percent(30)", "custom", "other"], switched_on=["custom"])
+    users = [Identity(user_id=str(number)) for number in range(1_000)]
+    sides = [labels.decide(user)["percent(30)"] for user in users]
+    assert sides == [labels.decide(user)["percent(30)"] for user in users]
+    assert 250 < sum(sides) < 350
+    outcome = labels.decide(users[0])
+    assert (outcome["custom"], outcome["other"]) == (True, False)
+
+
+@pytest.mark.parametrize(("drawn", "taken"), [(0.29, True), (0.31, False)])
+def test_a_stranger_is_drawn_anew(drawn: float, taken: bool) -> None:
+    labels = OverrideLabels(["percent(30)"], draw=lambda: drawn)
+    assert labels.decide(ANONYMOUS) == {"percent(30)": taken}
+
+
+async def _status(ready: Ready) -> tuple[int, bytes]:
+    response = await ready.respond(Request({"type": "http", "method": "GET"}))
+    return response.status_code, bytes(response.body)
+
+
+async def test_a_process_is_not_ready_when_a_check_fails_or_it_drains() -> None:
+    async def fine() -> None:
+        return
+
+    async def broken() -> None:
+        raise ConnectionError
+
+    draining = asyncio.Event()
+    assert await _status(Ready({"a": broken}, draining)) == (
+        503,
+        b'{"status":"unavailable","checks":{"a":"ConnectionError"}}',
+    )
+    ready = Ready({"a": fine}, draining)
+    assert (await _status(ready))[0] == 200
+    draining.set()
+    assert await _status(ready) == (503, b'{"status":"draining","checks":{"a":"ok"}}')
+
+
+async def test_an_explanation_says_where_a_null_ended_up() -> None:
+    made = runtime()
+    document = await made.prepare("{ authors { id } }", None)
+    executable = (await made.plan(document, {}, {})).executable
+    error = {
+        "message": "gone",
+        "path": ["authors", 0, "id"],
+        "extensions": {"code": "NOT_FOUND", "serviceName": "authors"},
+    }
+    nulls = [
+        Explanation().extension(executable, data, [error])["nulls"][0]
+        for data in ({"authors": [{"id": None}]}, {"authors": None}, None, {"authors": [{"id": 1}]})
+    ]
+    assert [(null["nullAt"], null["bubbled"]) for null in nulls] == [
+        (["authors", 0, "id"], 0),
+        (["authors"], 2),
+        ([], 3),
+        (None, 0),
+    ]
+    assert (nulls[0]["subgraph"], nulls[0]["code"]) == ("authors", "NOT_FOUND")
