@@ -19,6 +19,10 @@ def test_the_lock_names_every_package_once_and_with_hashes() -> None:
 def test_committed_files_name_no_registry_host() -> None:
     for path in (ROOT / "requirements").iterdir():
         assert "://" not in path.read_text(), path
+    locks = [path for path in ROOT.glob("*/*/package-lock.json") if ".venv" not in path.parts]
+    assert len(locks) >= 4
+    for path in locks:
+        assert '"resolved"' not in path.read_text(), path
 
 
 def test_a_launcher_without_python_says_so_in_one_line(tmp_path: Path) -> None:
