@@ -334,6 +334,10 @@ class Tree:
         return by.size * times
 
     @strawberry.field
+    def grown(self, kind: Kind = Kind.OAK, by: int | None = None, at: str = "a") -> str:
+        return f"{kind} {by} {at}"
+
+    @strawberry.field
     def by_key(self, key: relay.GlobalID) -> str:
         return key.node_id
 
@@ -389,6 +393,7 @@ TREES = strawberry.Schema(Query, types=[Leaf, Branch[int]])
         "{ trees { closed } }",
         "{ trees { failing } }",
         "{ trees { annotated constant } }",
+        "query($b: Int) { trees { grown(by: $b) all: grown(by: 3, kind: OAK) } }",
         '{ trees { byKey(key: "VHJlZTox") bad: byKey(key: "nothing") } }',
         "{ trees { sized(by: {size: 2}) listed(sizes: [1]) } }",
         "query($l: [Int!]!) { trees { listed(sizes: $l) } }",
