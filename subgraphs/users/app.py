@@ -17,7 +17,8 @@ from shared.worker import Worker
 from subgraphs.users import tasks
 from subgraphs.users.deletion import Receipts
 from subgraphs.users.passwords import Passwords
-from subgraphs.users.schema import Resources, schema
+from subgraphs.users.resources import Resources
+from subgraphs.users.schema import schema
 from subgraphs.users.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -72,6 +73,6 @@ def create(settings: Settings, redis: Redis) -> Subgraph:
             jobs=tasks.jobs(database, sessions),
             schedules=tasks.schedules(database, sessions),
         ),
-        checks={"postgres": database.ping},
+        checks={"postgres": database.ping, "redis": sessions.ping},
         close=close,
     )

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from shared.privacy import PIECE, Piece, Reader
 from subgraphs.users import repository
-
-if TYPE_CHECKING:
-    from subgraphs.users.schema import Resources
+from subgraphs.users.resources import Resources
 
 __all__ = ["SECTIONS"]
 

@@ -5,39 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
 
 from shared.access import require_user
-from shared.auth import AccessTokens
-from shared.db import Database
 from shared.errors import BadUserInput, NexusError, NotFound, Unauthenticated
 from shared.execution import batched, batched_reference
 from shared.graphql import Context, Node, build_schema, id_or_none, parse_id
 from shared.privacy import PrivacyExportPage, export_field
-from shared.sealing import Sealer
 from subgraphs.users import deletion, export, models, repository, service, sessions
-from subgraphs.users.passwords import Passwords, check_password
+from subgraphs.users.passwords import check_password
+from subgraphs.users.resources import Resources
 
-__all__ = ["Resources", "schema"]
+__all__ = ["schema"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What the resolvers work with."""
-
-    database: Database
-    sessions: sessions.Sessions
-    passwords: Passwords
-    tokens: AccessTokens
-    emails: Sealer
-    receipts: deletion.Receipts
-    deletion_grace: dt.timedelta
-    clock: Callable[[], float]
 
 
 Info: TypeAlias = strawberry.Info[Context[Resources], None]

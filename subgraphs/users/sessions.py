@@ -177,6 +177,11 @@ class Sessions:
         ]
         return sorted(found, key=lambda session: -session.used_at)
 
+    async def ping(self) -> None:
+        """Return when Redis answers."""
+        with answering():
+            await self._redis.ping()
+
     def _token(self, session_id: str, count: int) -> str:
         body = f"{session_id}.{count}"
         digest = hmac.digest(self._key, body.encode(), "sha256")

@@ -28,9 +28,8 @@ from shared.auth import AccessTokens, ServiceTokens, Signer, Verifier
 from shared.config import Settings
 from shared.subgraph import Subgraph, serve
 from tests.serving import serving
-from tests.support.asking import Asked, make_template
+from tests.support.asking import Asked
 from tests.support.asking import asking as asking_subgraph
-from tests.support.servers import Servers
 
 PATHS = ("/api/user/deletion-request", "/api/v1/users/me/deletion-requests")
 
@@ -55,12 +54,6 @@ class Gateway:
             },
         )
         return {"authorization": f"Bearer {data['signUp']['accessToken']}"}
-
-
-@pytest.fixture(scope="session")
-def template_database(started_servers: Servers) -> str:
-    """A template with the users subgraph alone."""
-    return make_template(started_servers, "users")
 
 
 @pytest.fixture(params=["local", "http"])
