@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -122,15 +123,18 @@ class _Connection(Generic[C]):
         try:
             await first_of(self._read(), self._lifetime(), self._ping(), self._drain())
         except _Closed as closed:
-            if closed.code:
-                message = {"code": closed.code, "reason": closed.reason}
-                await self._send({"type": "websocket.close", **message})
+            await self._close(closed)
         except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
             internal_entry(error)
-            reason = "Internal server error"
-            await self._send({"type": "websocket.close", "code": 4500, "reason": reason})
+            await self._close(_Closed(4500, "Internal server error"))
         finally:
             await self._stop_all()
+
+    async def _close(self, closed: _Closed) -> None:
+        if closed.code:
+            message = {"code": closed.code, "reason": closed.reason}
+            with suppress(OSError):
+                await self._send({"type": "websocket.close", **message})
 
     async def _stop_all(self) -> None:
         tasks = list(self._operations.values())
@@ -244,6 +248,8 @@ class _Connection(Generic[C]):
                 await self._result(label, results)
             else:
                 await self._stream(label, results)
+        except _Closed:
+            pass
         except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
             await self._error(label, [internal_entry(error)])
 
@@ -281,7 +287,10 @@ class _Connection(Generic[C]):
         await self._say(b'{"id":' + label + b',"type":"complete"}')
 
     async def _say(self, message: bytes) -> None:
-        await self._send({"type": "websocket.send", "text": message.decode()})
+        try:
+            await self._send({"type": "websocket.send", "text": message.decode()})
+        except OSError as error:
+            raise _Closed(0) from error  # The client is gone.
 
 
 def _payload(message: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -226,3 +226,18 @@ async def test_our_own_page_may_open_a_socket(served: Served) -> None:
         additional_headers={"origin": origin},
     ) as socket:
         await init(socket)
+
+
+async def test_a_client_that_vanishes_is_no_failure_of_ours(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(served) as socket:
+        await init(socket)
+        for number in range(3):
+            query = "subscription { forever }" if number else "subscription { count(to: 9999) }"
+            await say(socket, type="subscribe", id=str(number), payload={"query": query})
+        await hear(socket)
+        socket.transport.abort()
+    async with asyncio.timeout(5):
+        await served.service.stopped.wait()
+    assert "internal_error" not in caplog.text
