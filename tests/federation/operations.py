@@ -120,12 +120,15 @@ class _Writer:
         return f" @{'skip' if dice < 0.92 else 'include'}(if: {value})"
 
 
-def random_operation(schema: GraphQLSchema, random: Random, *, depth: int = 4) -> str:
-    """A query that is well-formed; it may be invalid where its fields do not merge."""
+def random_operation(
+    schema: GraphQLSchema, random: Random, *, depth: int = 4, mutation: bool = False
+) -> str:
+    """An operation that is well-formed; it may be invalid where its fields do not merge."""
     writer = _Writer(schema, random, random.randint(5, 60))
-    body = writer.selections(schema.query_type, depth)
+    body = writer.selections(schema.mutation_type if mutation else schema.query_type, depth)
     text = " ".join([f"{{ {body} }}", *writer.fragments])
     used = set(re.findall(r"\$\w+", text))
     kept = [one for one in VARIABLES if one.partition(":")[0] in used]
-    head = f"query ({', '.join(kept)}) " if kept else "query "
+    kind = "mutation" if mutation else "query"
+    head = f"{kind} ({', '.join(kept)}) " if kept else f"{kind} "
     return head + text

@@ -36,6 +36,7 @@ type Query {
   settings: Settings @shareable
   grid: [[Film]]
 }
+type Mutation { restock(id: ID!): Book shoot(id: ID!): Film settle: User @shareable }
 interface Node { id: ID! }
 interface Item implements Node {
   id: ID! title(upper: Boolean = false): String! related(first: Int = 2): [Item!]
@@ -73,6 +74,7 @@ type Query {
   members: [Member!]!
   settings: Settings @shareable
 }
+type Mutation { rename(id: ID!): User! settle: User @shareable }
 type User @key(fields: "id") @key(fields: "email") {
   id: ID! email: String! name: String handle: String @shareable
   friends(first: Int = 1): [User!]! role: Role
@@ -93,6 +95,7 @@ type Query {
   search(text: String): [Result]
   team: [Member!]
 }
+type Mutation { rate(id: ID!): Book promote(id: ID!): Member }
 union Result = Book | User | Review
 type Review @key(fields: "id") {
   id: ID! body(limit: Int = 5): String stars: Int!
@@ -199,6 +202,9 @@ def value(one: dict[str, Any], field: str, type_: Any, arguments: Mapping[str, A
     if field in ("product", "node"):
         known = str(arguments["id"]).isdigit() and int(arguments["id"]) < COUNTS
         return thing("Item", arguments["id"]) if known else None
+    if field in ("restock", "shoot", "rename", "rate", "promote"):
+        id_ = arguments["id"] if str(arguments["id"]).isdigit() else "0"
+        return thing(get_named_type(type_).name, id_)
     if field == "users":
         return [thing("User", id_) for id_ in arguments["ids"] or ()]
     type_name = owner(one["__typename"], field)
@@ -266,7 +272,7 @@ def monolith(schema: GraphQLSchema, document: str, variables: Mapping[str, Any])
     """The one true answer, by the API schema."""
 
     def resolve(one: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
-        one = one or {"__typename": "Query", "id": ""}
+        one = one or {"__typename": info.parent_type.name, "id": ""}
         key = owner(one["__typename"], info.field_name), info.field_name
         if key in SOURCES:
             one = {**one, "required": required(schema, one, info.field_name)}
@@ -285,7 +291,7 @@ class WorldGraph(Subgraph):
     @property
     def field_resolver(self) -> Any:
         def resolve(one: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
-            one = one or {"__typename": "Query", "id": ""}
+            one = one or {"__typename": info.parent_type.name, "id": ""}
             key = owner(one["__typename"], info.field_name), info.field_name
             if key in SOURCES:
                 given = one["given"]

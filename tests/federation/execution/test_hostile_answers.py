@@ -28,7 +28,19 @@ from tests.federation.scripted import operation_of, supergraph
 from tests.federation.subgraphs import InMemory
 from tests.federation.world import WORLD
 
-GARBAGE: tuple[Any, ...] = (None, None, 5, True, "nonsense", [], {}, [None], ["x"], {"__typename": "Book"}, [[{}]])
+GARBAGE: tuple[Any, ...] = (
+    None,
+    None,
+    5,
+    True,
+    "nonsense",
+    [],
+    {},
+    [None],
+    ["x"],
+    {"__typename": "Book"},
+    [[{}]],
+)
 NAMES = ("Book", "Film", "User", "Member", "Item", "Nothing", "", 7, None, ["Book"])
 
 
