@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 
 from shared.auth import Identity
 
@@ -46,5 +47,6 @@ class OverrideLabels:
 
 def _percent(label: str) -> float | None:
     if label.startswith("percent(") and label.endswith(")"):
-        return float(label[len("percent(") : -1])
+        with suppress(ValueError):
+            return float(label[len("percent(") : -1])
     return None

@@ -133,7 +133,11 @@ class Reloading:
         """Look for a new supergraph again and again; ends only by being cancelled."""
         while True:
             await asyncio.sleep(self._interval_seconds)
-            await self.look(pipeline)
+            try:
+                await self.look(pipeline)
+            except Exception:
+                # A bug met by one supergraph must not end the watching.
+                logger.exception("supergraph.not_swapped")
 
     async def look(self, pipeline: Pipeline) -> bool:
         """Swap the runtime if there is a new supergraph; returns whether it did."""
