@@ -160,9 +160,12 @@ class ExecutablePlan:
         context: Any,
         observer: Observer | None,
     ) -> Run:
-        """Return the state of a request that has asked nothing yet."""
+        """Return the state of a request that has asked no subgraph yet."""
         aliases = self.plan.key_aliases
-        return Run(self._merger, self._plot, aliases, transport, variables, context, observer)
+        run = Run(self._merger, self._plot, aliases, transport, variables, context, observer)
+        if self._introspection:
+            run.data.update(self._introspection.answer(variables))
+        return run
 
     async def _perform(self, run: Run) -> None:
         async def perform(index: int) -> None:
@@ -172,8 +175,6 @@ class ExecutablePlan:
             await self._schedule.run(perform)
 
     def _respond(self, run: Run) -> Response:
-        if self._introspection:
-            run.data.update(self._introspection.answer(run.variables))
         data, has_notes = self._projection.project(run.data)
         if has_notes:
             schemas = self.supergraph.api_schema, self.supergraph.schema

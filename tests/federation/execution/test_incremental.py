@@ -92,6 +92,19 @@ async def test_the_first_answer_waits_for_nothing_deferred() -> None:
         await anext(stream)
 
 
+async def test_an_introspection_is_answered_at_once_or_with_its_part() -> None:
+    source = """{
+      books { title ... @defer { reviewCount } }
+      t: __type(name: "Role") { kind }
+      ... @defer(label: "schema") { __schema { queryType { name } } }
+    }"""
+    transport = Scripted({0: answer({"books": []})})
+    first, last = await increments(source, transport, ROOT, COUNT)
+    assert first.response is not None
+    assert first.response.data == {"books": [], "t": {"kind": "ENUM"}}
+    assert patches(last) == [([], "schema", {"__schema": {"queryType": {"name": "Query"}}})]
+
+
 async def test_closing_the_stream_asks_nothing_more() -> None:
     transport = Scripted({0: BOOKS})
     found, _ = incremental(SOURCE, ROOT, COUNT)
