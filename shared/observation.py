@@ -30,6 +30,7 @@ logger = get_logger(__name__)
 REQUEST_ID = "x-request-id"
 _ACCEPTED_ID = re.compile(r"[\w.-]{1,64}")
 _MOST_OPERATIONS = 200
+_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 # As long as their clients stay: they would say nothing about speed.
 _STREAMS = ("text/event-stream", "multipart/mixed", "application/zip")
 
@@ -121,7 +122,7 @@ class Observed:
         self, scope: Scope, span: Span, status: int, seconds: float, *, streams: bool
     ) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        method = scope["method"]
+        method = scope["method"] if scope["method"] in _METHODS else "other"
         operation = self._operation(scope)
         if not streams:
             REQUEST_DURATION.labels(

@@ -89,6 +89,16 @@ async def test_it_serves_the_supergraph_and_passes_the_audit(
     assert [result for result in results if result["status"] != "ok"] == []
 
 
+async def test_metrics_do_not_grow_with_what_clients_make_up(
+    running: Running, client: httpx.AsyncClient
+) -> None:
+    for number in range(3):
+        await client.request(f"MADEUP{number}", f"{running.url}/made/up/{number}")
+    metrics = (await client.get(f"{running.url}/metrics")).text
+    assert "MADEUP" not in metrics
+    assert "/made/up" not in metrics
+
+
 async def test_only_headers_that_the_rules_name_reach_subgraphs(
     running: Running, client: httpx.AsyncClient
 ) -> None:

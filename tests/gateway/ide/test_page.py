@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
@@ -38,16 +38,6 @@ async def address() -> AsyncIterator[str]:
         yield address
 
 
-async def ask(page: Page, name: str, query: str) -> None:
-    """Replaces the text of the open tab and runs it when the page has understood it."""
-    await page.locator(".graphiql-query-editor .view-lines").click()
-    await page.keyboard.press("Control+A")
-    # The editor adds a closing brace at the end; there, it is a comment.
-    await page.keyboard.insert_text(f"{query} #")
-    await expect(page.get_by_role("tab", name=name)).to_be_visible()
-    await page.keyboard.press("Control+Enter")
-
-
 async def test_a_browser_asks_and_subscribes_without_leaving_the_origin(address: str) -> None:
     async with browser.page() as page:
         requested: list[str] = []
@@ -63,9 +53,9 @@ async def test_a_browser_asks_and_subscribes_without_leaving_the_origin(address:
         await expect(page.get_by_role("tab", name="Dashboard")).to_be_visible()
         await expect(page.get_by_role("tab", name="InvoiceUpdated")).to_be_visible()
 
-        await ask(page, "Greet", 'query Greet { hello(name: "browser") }')
+        await browser.ask(page, "Greet", 'query Greet { hello(name: "browser") }')
         await expect(answer).to_contain_text("hello browser")
-        await ask(page, "Watch", "subscription Watch { count(to: 3) }")
+        await browser.ask(page, "Watch", "subscription Watch { count(to: 3) }")
         await expect(answer).to_contain_text('"count": 3')
 
         assert [url for url in requested if not url.startswith((address, "blob:", "data:"))] == []
