@@ -16,7 +16,6 @@ from graphql import (
 from gateway.federation.plan import (
     Entities,
     Fetch,
-    Gate,
     KeyRenamer,
     QueryPlan,
     RequireFragment,
@@ -125,11 +124,9 @@ def _entities(graph: QueryGraph, work: Work, call: Call, keys: Keys, names: _Nam
 
 
 def _setters(call: Call) -> Iterator[ValueSetter]:
-    for type_, name in call.renames.items():
-        gate: tuple[Gate, ...] = ()
-        if len(call.inputs) > 1:
-            gate = (Gate(frozenset((type_,))),)
-        yield ValueSetter((*gate, "__typename"), name)
+    # Calls for several types are never renamed, so one setter is all there is.
+    for name in call.renames.values():
+        yield ValueSetter(("__typename",), name)
 
 
 def _header(

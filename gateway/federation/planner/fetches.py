@@ -66,9 +66,10 @@ class SelectionSet:
 class Call:
     """One ``_entities`` call: a position, the representations, what is asked of them.
 
-    ``inputs`` are by the type the objects have at the position.  ``renames``
-    are the type names representations must carry instead of their own.
-    ``scope`` is what objects at the position could be before the last gate.
+    ``inputs`` are by the type the objects have at the position; ``is_abstract``
+    says that one of them may be of several.  ``renames`` are the type names
+    representations must carry instead of their own.  ``scope`` is what objects
+    at the position could be before the last gate.
     """
 
     paths: list[Position]
@@ -76,6 +77,7 @@ class Call:
     renames: dict[str, str]
     output: SelectionSet
     scope: frozenset[str]
+    is_abstract: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -231,6 +233,7 @@ class Fetches:
             renames={source: target.type} if step.move.rename else {},
             output=output,
             scope=place.scope,
+            is_abstract=place.node.is_abstract,
         )
         work = Work(target.graph, "query", calls=[call], after=after)
         self.works.append(work)

@@ -51,11 +51,8 @@ class Node:
 
     @property
     def is_abstract(self) -> bool:
-        """Whether a ``__typename`` is needed here to know what an object is."""
+        """Whether objects here are of several types that the subgraph tells apart."""
         return self.info.kind in (Kind.INTERFACE, Kind.UNION) and not self.interface_object
-
-    def __repr__(self) -> str:
-        return f"{self.type}/{self.graph}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from graphql import ValueNode
 
 from gateway.federation.operation.selection import Field, Selection
 from gateway.federation.supergraph import Supergraph
-from gateway.federation.supergraph.model import Kind, named_type
+from gateway.federation.supergraph.model import named_type
 
 __all__ = ["Keys", "Position"]
 
@@ -114,5 +114,4 @@ def _occupy(
         info = supergraph.types[parent].fields.get(selection.name)
         if info is not None and selection.selections:
             target = named_type(info.type)
-            if supergraph.types[target].kind is not Kind.LEAF:
-                yield from _occupy(supergraph, below, selection.selections, target)
+            yield from _occupy(supergraph, below, selection.selections, target)

@@ -178,16 +178,15 @@ def _without_gate(path: Position) -> Position:
 
 def _agree(one: Call, other: Call) -> bool:
     """Whether one representation of an object can answer both."""
-    shared = one.inputs.keys() & other.inputs.keys()
-    if not shared:
-        # Other types: their objects and fragments are apart, unless renamed to one type.
-        return not one.renames and not other.renames
-    if one.inputs.keys() != other.inputs.keys() or one.renames != other.renames:
+    if one.renames != other.renames or (one.renames and one.inputs.keys() != other.inputs.keys()):
         return False
+    # Objects of two concrete types are apart, and so are their fragments.
+    may_meet = one.is_abstract or other.is_abstract
     return all(
-        _keys(one.inputs[type_]) == _keys(other.inputs[type_])
-        and _compatible(one.inputs[type_], other.inputs[type_])
-        for type_ in shared
+        _keys(inputs) == _keys(others) and _compatible(inputs, others)
+        for type_, inputs in one.inputs.items()
+        for other_type, others in other.inputs.items()
+        if may_meet or type_ == other_type
     )
 
 
@@ -220,7 +219,7 @@ def _compatible(one: Iterable[RequireSelection], other: Iterable[RequireSelectio
 def _merge(one: Call, other: Call) -> None:
     for type_, inputs in other.inputs.items():
         one.inputs[type_] = merge_inputs(one.inputs.get(type_, ()), inputs)
-    one.renames |= other.renames
+    one.is_abstract |= other.is_abstract
     one.scope |= other.scope
     one.paths = [_joined(one.paths[0], other.paths[0], one.scope)]
     _merge_selections(one.output, other.output)

@@ -69,8 +69,12 @@ class Search:
 
     def _field(self, paths: Sequence[Path], field: Field) -> list[Group] | None:
         self._spend(len(paths))
-        if field.name == "__typename":
-            return self._leaf([q for p in paths for q in self._typename(p, field)], field)
+        if field.name == TYPENAME.name:
+            typed = [q for p in paths for q in self._typename(p, field)]
+            if typed:
+                return self._leaf(typed)
+            self._fail(paths, field)
+            return None
         found: list[Path] = []
         stuck: list[Path] = []
         for path in paths:
@@ -91,7 +95,7 @@ class Search:
             if expanded is not None:
                 options.append(Option(groups=tuple(expanded)))
         if not options:
-            self.unresolved = self.unresolved or self._describe(paths, field)
+            self._fail(paths, field)
             return None
         return list(options[0].groups) if len(options) == 1 else [Group(tuple(options))]
 
@@ -99,14 +103,12 @@ class Search:
         if not found:
             return None
         if not field.selections:
-            return self._leaf(found, field)
+            return self._leaf(found)
         return self.walk(_common_members(_cheapest(found)), field.selections)
 
-    def _leaf(self, found: Sequence[Path], field: Field) -> list[Group] | None:
-        if not found:
-            return None
-        options = [Option(path) for path in _cheapest(found)[:_OPTIONS]]
-        return [Group(tuple(options))]
+    @staticmethod
+    def _leaf(found: Sequence[Path]) -> list[Group]:
+        return [Group(tuple(Option(path) for path in _cheapest(found)[:_OPTIONS]))]
 
     def _expand(self, path: Path, field: Field) -> list[Group] | None:
         """Ask each runtime type instead of the interface: all must be found from this path.
@@ -315,10 +317,13 @@ class Search:
         if self._budget < 0:
             raise PlanningBudgetExceeded("The operation is too complex to plan.")
 
-    def _describe(self, paths: Sequence[Path], field: Field) -> str:
+    def _fail(self, paths: Sequence[Path], field: Field) -> None:
+        """Remember the first selection that could not be resolved."""
         types = sorted({path.node.type for path in paths})
         graphs = sorted({path.node.graph for path in paths})
-        return f"{'/'.join(types)}.{field.name} cannot be reached from {', '.join(graphs)}"
+        self.unresolved = self.unresolved or (
+            f"{'/'.join(types)}.{field.name} cannot be reached from {', '.join(graphs)}"
+        )
 
 
 def _cheapest(paths: Sequence[Path]) -> list[Path]:
