@@ -76,9 +76,8 @@ def checked_items(items: object, count: int, name: str) -> Sequence[object]:
     if not isinstance(items, list | tuple):
         raise TypeError(f"Batched resolver '{name}' must return a list, not {type(items).__name__}")
     if len(items) != count:
-        raise TypeError(
-            f"Batched resolver '{name}' returned {len(items)} items for {count} parents"
-        )
+        number = "few" if len(items) < count else "many"
+        raise TypeError(f"Batched resolver '{name}' returned too {number} items")
     return items
 
 

@@ -310,7 +310,7 @@ async def test_what_is_wrong_with_a_representation_is_said() -> None:
             ["_entities", 4],
         ),
         ("A representation of 'Strict' must have 'size'", ["_entities", 5]),
-        ("Batched resolver 'Short.all' returned 0 items for 1 parents", ["_entities", 6]),
+        ("Batched resolver 'Short.all' returned too few items", ["_entities", 6]),
         (
             "A representation of 'Org' has an invalid 'members': it must not be null",
             ["_entities", 7],

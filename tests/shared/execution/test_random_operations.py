@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes
 from hypothesis_graphql import strategies as gql
 
 from tests.shared.execution import world as worlds
-from tests.shared.execution.differential import described, interpreted, same
+from tests.shared.execution.differential import compiled, described, interpreted, same
+
+# graphql-core itself leaves coroutines when it cancels the siblings of a failed field.
+LEFT_BY_GRAPHQL_CORE = pytest.mark.filterwarnings(
+    "ignore:coroutine .* was never awaited:RuntimeWarning"
+)
 
 FIELDS = worlds.fields()
 FAULTS = st.sampled_from([0, 0, 1, 3, 10, 30])
-RANDOM = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+RANDOM = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def worlds_of(*modes: worlds.Mode) -> st.SearchStrategy[worlds.World]:
-    """Worlds whose fields get their values in some of ``modes``."""
+def worlds_of(
+    *modes: worlds.Mode, more: tuple[worlds.Mode, ...] = ()
+) -> st.SearchStrategy[worlds.World]:
+    """Worlds whose fields get their values in some of ``modes``, and rarely in ``more``."""
     return st.builds(
         worlds.World,
         seed=st.integers(0, 2**32),
-        modes=st.fixed_dictionaries({name: st.sampled_from(modes) for name in FIELDS}),
+        modes=st.fixed_dictionaries({name: st.sampled_from(modes * 3 + more) for name in FIELDS}),
         faults=FAULTS,
         objects=st.booleans(),
         calls=st.builds(list),
     )
 
 
+@LEFT_BY_GRAPHQL_CORE
 @given(
-    worlds_of(*worlds.MODES),
+    worlds_of(*worlds.MODES, more=worlds.WRONG),
     gql.queries(worlds.SDL, custom_scalars={"Date": st.just("").map(nodes.String)}),
 )
 @RANDOM
@@ -38,7 +50,8 @@ async def test_a_generated_query_is_answered_as_by_graphql_core(
     await same(worlds.schema_of(world), text, root=lambda: worlds.root_of(world))
 
 
-@given(worlds_of(*worlds.MODES), st.integers(0, 2**32))
+@LEFT_BY_GRAPHQL_CORE
+@given(worlds_of(*worlds.MODES, more=worlds.WRONG), st.integers(0, 2**32))
 @RANDOM
 async def test_a_large_query_is_answered_as_by_graphql_core(world: worlds.World, seed: int) -> None:
     text, variables = worlds.operation(seed)
@@ -46,7 +59,8 @@ async def test_a_large_query_is_answered_as_by_graphql_core(world: worlds.World,
     await same(schema, text, variables=variables, root=lambda: worlds.root_of(world))
 
 
-@given(worlds_of(*worlds.MODES), st.integers(0, 2**32))
+@LEFT_BY_GRAPHQL_CORE
+@given(worlds_of(*worlds.MODES, more=worlds.WRONG), st.integers(0, 2**32))
 @RANDOM
 async def test_a_mutation_is_answered_as_by_graphql_core(world: worlds.World, seed: int) -> None:
     text, variables = worlds.operation(seed, "mutation")
@@ -58,6 +72,7 @@ async def test_a_mutation_is_answered_as_by_graphql_core(world: worlds.World, se
     )
 
 
+@LEFT_BY_GRAPHQL_CORE
 @given(worlds_of("attribute", "sync"), st.integers(0, 2**32))
 @RANDOM
 async def test_synchronous_errors_are_the_same_in_the_same_order(
@@ -69,3 +84,15 @@ async def test_synchronous_errors_are_the_same_in_the_same_order(
     actual = await same(schema, text, variables=variables, root=lambda: root)
     expected = await interpreted(schema, text, variables=variables, root=root)
     assert list(map(described, actual.errors or ())) == list(map(described, expected.errors or ()))
+
+
+@given(worlds_of(*worlds.MODES), st.integers(0, 2**32))
+@RANDOM
+async def test_nothing_is_left_unawaited(world: worlds.World, seed: int) -> None:
+    text, variables = worlds.operation(seed)
+    root = worlds.root_of(world)
+    await compiled(worlds.schema_of(world), text, variables=variables, root=root)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        await asyncio.wait(others)
+    gc.collect()

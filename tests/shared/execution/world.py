@@ -56,6 +56,8 @@ MODES: Final = (
     "awaitable",
     "batched",
 )
+# A batch with an item too few.
+WRONG: Final = ("short",)
 
 Mode = str
 Node = dict[str, Any]
@@ -226,12 +228,16 @@ def _resolver(world: World, mode: Mode, type_name: str, name: str, type_: Any) -
                 items.append(error)
         return items
 
+    async def short(parents: Sequence[Any], info: Any, **arguments: Any) -> list[Any]:
+        return (await many(parents, info, **arguments))[1:]
+
     resolvers: dict[str, Callable[..., Any]] = {
         "sync": sync,
         "async": simple,
         "slow": slow,
         "awaitable": awaitable,
         "batched": batched_resolver(many),
+        "short": batched_resolver(short),
     }
     return resolvers[mode]
 
