@@ -127,8 +127,10 @@ def make_template(servers: Servers, name: str) -> str:
         settings = nexus.make_settings(servers, url, "redis://-", "-")
         await migrations.migrate(settings, [name])
 
+    # Two folders of tests may each want a template of the same subgraph.
+    number = next(databases.COUNTER)
     return databases.make_template(
-        servers.postgres_url, f"template_{name}_{servers.worker}", prepare
+        servers.postgres_url, f"template_{name}_{servers.worker}_{number}", prepare
     )
 
 
