@@ -229,3 +229,85 @@ QueryPlan {
   }
 }\
 """)
+
+
+def test_what_a_path_provides_need_not_be_fetched_to_be_required() -> None:
+    query = "{ quotes { product { tax label } } }"
+    assert planned("provides-required", query) == snapshot("""\
+QueryPlan {
+  Fetch(service: "quotes") {
+    {
+      quotes {
+        product {
+          tax
+          label
+        }
+      }
+    }
+  }
+}\
+""")
+
+
+def test_what_another_path_provides_has_to_be_fetched_to_be_required() -> None:
+    query = "{ quotes { other { tax label } } }"
+    assert planned("provides-required", query) == snapshot("""\
+QueryPlan {
+  Sequence {
+    Fetch(service: "quotes") {
+      {
+        quotes {
+          other {
+            __typename
+            id
+          }
+        }
+      }
+    },
+    Flatten(path: "quotes.@.other") {
+      Fetch(service: "catalog") {
+        {
+          ... on Product {
+            __typename
+            id
+          }
+        } =>
+        {
+          ... on Product {
+            price
+            owner {
+              __typename
+              ... on Person {
+                name
+              }
+            }
+          }
+        }
+      },
+    },
+    Flatten(path: "quotes.@.other") {
+      Fetch(service: "quotes") {
+        {
+          ... on Product {
+            __typename
+            id
+            price
+            owner {
+              __typename
+              ... on Person {
+                name
+              }
+            }
+          }
+        } =>
+        {
+          ... on Product {
+            tax
+            label
+          }
+        }
+      },
+    },
+  }
+}\
+""")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from inline_snapshot import snapshot
 
-from tests.federation.planner.planned import planned
+from gateway.federation.plan import Gate, KeyRenamer
+from tests.federation.planner.planned import plan_of, planned
 
 
 def test_only_members_every_subgraph_knows_are_selected_when_any_may_answer() -> None:
@@ -178,3 +179,16 @@ QueryPlan {
   }
 }\
 """)
+
+
+def test_entities_of_two_types_whose_fields_differ_are_told_apart_by_their_type() -> None:
+    query = "{ everybody { ... on User { tag rank } ... on Admin { tag rank } } }"
+    found = plan_of("shape-conflict-entities", query)
+    assert found.fetches[1].document == (
+        "query($representations:[_Any!]!){_entities(representations:$representations)"
+        "{__typename ...on User{tag rank} ...on Admin{_k0:tag rank}}}"
+    )
+    assert found.fetches[1].entities[0].output_rewrites == (
+        KeyRenamer((Gate(frozenset({"Admin"})), "_k0"), "tag"),
+    )
+    assert found.key_aliases == {"_k0": "tag"}

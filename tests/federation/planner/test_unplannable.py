@@ -54,3 +54,8 @@ def test_a_deep_operation_within_the_documents_limits_is_planned() -> None:
     for _ in range(24):
         query = f"reviews {{ product {{ {query} inStock }} }}"
     assert len(plan_of("shop", f"{{ products {{ {query} }} }}").fetches) == 4
+
+
+def test_a_type_no_subgraph_knows_has_no_plan() -> None:
+    with pytest.raises(PlanningError, match=r"Node\.__typename cannot be reached"):
+        plan_of("interface-object-non-resolvable", "{ b { __typename } }")

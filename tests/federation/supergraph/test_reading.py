@@ -196,6 +196,10 @@ def test_the_first_join_specification_has_owners() -> None:
             "is not a field set",
         ),
         (supergraph_sdl("type Other { a: Int }"), "Unknown type 'Query'"),
+        (
+            supergraph_sdl("interface I { a: Int } type Query implements I { b: Int }"),
+            "Interface field I.a expected",
+        ),
     ],
 )
 def test_what_is_no_supergraph_is_refused(sdl: str, message: str) -> None:
