@@ -343,6 +343,8 @@ class Mutation:
             time_zone=service.check_time_zone(input.time_zone),
             password_hash=await resources.passwords.hash(check_password(input.password)),
         )
+        # An account whose owner could not be logged in would look like a taken address.
+        await resources.sessions.ping()
         async with resources.database.write() as session:
             user = await service.sign_up(session, resources.emails, new)
         return await _logged_in(info, user)

@@ -34,6 +34,7 @@ mutation($input: RefreshSessionInput!) {
 """
 _LOG_OUT = "mutation($input: LogOutInput) { logOut(input: $input) { endedSessions } }"
 _END = "mutation($input: EndSessionInput!) { endSession(input: $input) { sessionId } }"
+_SIGN_UP = "mutation($input: SignUpInput!) { signUp(input: $input) { accessToken } }"
 _LOG_IN = "mutation($input: LogInInput!) { logIn(input: $input) { accessToken } }"
 _CHANGE_PASSWORD = """
 mutation($input: ChangePasswordInput!) { changePassword(input: $input) { endedSessions } }
@@ -333,6 +334,14 @@ async def test_sessions_that_could_not_be_ended_at_once_are_ended_by_a_job(users
     left = {each.id for each in await users.sessions(at=time.time()).of(ada.id)}
     assert left == {ada.session_id, after.session_id}
     assert not await users.redis.exists(f"session:{before.session_id}")
+
+
+async def test_without_redis_no_account_is_made(users: Users) -> None:
+    given = {"email": "ada@example.org", "password": PASSWORD, "name": "Ada"}
+    async with without_redis(users) as cut_off:
+        error = await cut_off.error(_SIGN_UP, {"input": given})
+        assert error["code"] == "UNAVAILABLE"
+    assert await users.sql("select id from users") == []
 
 
 async def test_without_redis_nobody_logs_in_and_profiles_are_readable(users: Users) -> None:
