@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from cli import ide
 from cli.environment import ROOT
 
 PYTHON = sys.executable
@@ -39,11 +40,14 @@ TESTS = (PYTHON, "-m", "pytest", "--numprocesses=2", "--dist=worksteal")
 def run(arguments: Sequence[str]) -> int:
     """The exit code of everything, or of pytest alone when it was given arguments."""
     if arguments:
+        ide.build()
         return _call((PYTHON, "-m", "pytest", *arguments))
     failed = [check.name for check in CHECKS if _announced(check) != 0]
     if failed:
         # Said before pytest runs, so that pytest's own closing line stays the last one.
         click.secho(f"failed: {', '.join(failed)}", fg="red", bold=True)
+    click.secho("── browser page", bold=True)
+    click.echo(f"   {'bundled' if ide.build() else 'up to date'}")
     click.secho("── tests", bold=True)
     return _call(TESTS) or (1 if failed else 0)
 

@@ -13,7 +13,11 @@ globalThis.MonacoEnvironment = {
 const url = new URL(location.pathname, location.href);
 const socket = new URL(url);
 socket.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-const send = createGraphiQLFetcher({ url: url.href, subscriptionUrl: socket.href });
+const send = createGraphiQLFetcher({
+  url: url.href,
+  subscriptionUrl: socket.href,
+  enableIncrementalDelivery: false, // Else even a plain answer comes as a stream of one.
+});
 
 // The token of the last log-in, for tabs whose headers do not name one.
 let token;

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 
 from cli import node
 
@@ -29,6 +29,16 @@ async def page() -> AsyncIterator[Page]:
             yield await browser.new_page()
         finally:
             await browser.close()
+
+
+async def ask(page: Page, name: str, query: str) -> None:
+    """Replaces the text of the open tab and runs it when the page has understood it."""
+    await page.locator(".graphiql-query-editor .view-lines").click()
+    await page.keyboard.press("Control+A")
+    # The editor adds a closing brace at the end; there, it is a comment.
+    await page.keyboard.insert_text(f"{query} #")
+    await expect(page.get_by_role("tab", name=name)).to_be_visible()
+    await page.keyboard.press("Control+Enter")
 
 
 def _system_browser() -> tuple[str, dict[str, str]] | None:

@@ -12,12 +12,15 @@ from starlette.routing import Route, WebSocketRoute
 
 from cli.ide import build
 from gateway.ide import IdePage, asset_route
+from shared.config import Settings
 from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
 from shared.protocols.websocket import GraphQLWebSocket
+from tests.e2e.people import PASSWORD, sign_up
 from tests.serving import serving
 from tests.shared.protocols.counting import Counting, name_of
 from tests.support import browser
+from tests.support.nexus import running
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,3 +73,22 @@ async def test_only_a_browser_gets_the_page(address: str) -> None:
     assert page.headers["content-type"].startswith("text/html")
     assert "script-src 'self'" in page.headers["content-security-policy"]
     assert query.json() == posted.json() == {"data": {"hello": "hello world"}}
+
+
+async def test_after_logging_in_the_example_query_is_answered(settings: Settings) -> None:
+    shown = settings.graphql.model_copy(update={"ide": True})
+    served = settings.model_copy(update={"graphql": shown})
+    async with running(served, "monolith") as nexus, browser.page() as page:
+        person = await sign_up(nexus, "Grace")
+        await page.goto(f"{nexus.url}/graphql")
+        answer = page.locator(".graphiql-response .view-lines")
+        given = f'email: "{person.email}", password: "{PASSWORD}"'
+        log_in = f"mutation Enter {{ logIn(input: {{ {given} }}) {{ accessToken }} }}"
+        await browser.ask(page, "Enter", log_in)
+        await expect(answer).to_contain_text("accessToken")
+
+        await page.get_by_role("tab", name="Dashboard").click()
+        await expect(page.locator(".graphiql-query-editor .view-lines")).to_contain_text("me {")
+        await page.get_by_label("Execute query").click()
+        await expect(answer).to_contain_text(person.email)
+        await expect(answer).not_to_contain_text("errors")
