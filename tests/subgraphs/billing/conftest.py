@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 import stamina
@@ -26,7 +27,7 @@ from subgraphs.billing import simulation
 from subgraphs.billing.app import create
 from subgraphs.billing.providers import Providers
 from subgraphs.billing.tasks import Tasks
-from tests.support import asking, nexus
+from tests.support import asking, databases, nexus
 from tests.support.asking import Asked
 from tests.support.servers import Servers
 
@@ -238,6 +239,41 @@ class Billing(Asked):
 def template_database(started_servers: Servers) -> str:
     """A template with this subgraph alone."""
     return asking.make_template(started_servers, "billing")
+
+
+@pytest.fixture(scope="session")
+def kept_database(started_servers: Servers, template_database: str) -> Iterator[str]:
+    """The superuser's URL of a database that these tests use one after another."""
+    with databases.copied(started_servers.postgres_url, template_database) as url:
+        yield url
+
+
+@pytest.fixture
+async def database_url(kept_database: str) -> str:
+    """The superuser's URL of a database in which nothing has happened yet.
+
+    Emptying one takes a fraction of the time that making one takes.
+    """
+    connection = await asyncpg.connect(kept_database)
+    await connection.execute(_EMPTY)
+    await connection.close()
+    return kept_database
+
+
+_EMPTY = """
+    set session_replication_role = replica;  -- The tables refuse to forget.
+    do $$
+    declare
+        emptied text;
+    begin
+        for emptied in select tablename from pg_tables where schemaname = 'billing'
+            and tablename not in ('migrations', 'plans', 'plan_prices', 'ledger_accounts')
+        loop
+            execute format('delete from billing.%I', emptied);
+        end loop;
+        delete from billing.ledger_accounts where balance is not null;
+    end $$;
+"""
 
 
 @pytest.fixture
