@@ -6,14 +6,16 @@ import asyncio
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from functools import wraps
+from importlib import metadata
 from pathlib import Path
 from typing import ParamSpec
 
 import click
 
-from cli.environment import HOME, IN_A_CLONE, SUPERGRAPH
+from cli.environment import HOME, IN_A_CLONE, ROOT, SUPERGRAPH
 
 P = ParamSpec("P")
 
@@ -34,8 +36,16 @@ def only_in_a_clone(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
+def _version() -> str:
+    """What the wheel says or, in a clone, the project file."""
+    if not IN_A_CLONE:
+        return metadata.version("nexus-backend")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["version"])
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="nexus-backend", message="%(version)s")
+@click.version_option(_version(), message="%(version)s")
 def main() -> None:
     """One GraphQL endpoint over users, orgs, billing and storage."""
 

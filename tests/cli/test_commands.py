@@ -25,6 +25,10 @@ def test_every_command_has_help(command: str) -> None:
     assert result.output.startswith(f"Usage: nexus {command}")
 
 
+def test_the_version_is_the_projects() -> None:
+    assert f'version = "{run("--version").output.strip()}"' in (ROOT / "pyproject.toml").read_text()
+
+
 def test_an_unknown_command_or_option_is_a_usage_error() -> None:
     assert run("deploy").exit_code == 2
     assert run("serve", "accounts").exit_code == 2
