@@ -31,7 +31,8 @@ class Base(DeclarativeBase):
 class Account(Base):
     """An organization's plan, currency and billing address.
 
-    A plan that costs something is paid for a period at ``period_price``.
+    A plan that costs something is paid for a period, which was worth
+    ``period_price`` when it began.
     """
 
     __tablename__ = "accounts"

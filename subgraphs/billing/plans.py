@@ -153,11 +153,14 @@ async def _pay(session: WriteSession, actor: Actor, account: Account, invoice: I
     code = invoice.plan_code or account.plan_code
     ends = account.period_ends_at
     renewed = code == account.plan_code and ends is not None
+    # An invoice may have waited while the time that it takes off was used up:
+    # the new period is worth what was paid and what was left of the old one.
+    worth = invoice.total + (0 if renewed else _unused(account, now=actor.now))
     await _begin(
         session,
         account,
         await _plan(session, account, code),
-        price=invoice.plan_price or 0,
+        price=min(worth, invoice.plan_price or worth),
         start=ends if renewed and ends else actor.now,
     )
 

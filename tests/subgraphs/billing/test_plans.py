@@ -130,6 +130,22 @@ async def test_going_back_and_forth_makes_no_money(billing: Billing, company: Co
     await billing.check_books()
 
 
+async def test_waiting_with_an_upgrade_does_not_make_used_time_free(
+    billing: Billing, company: Company
+) -> None:
+    await billing.fund(company, 2900)
+    await billing.change_plan(company, "team")
+    upgrade = await billing.change_plan(company, "business")
+    await billing.fund(company, 7000)
+    billing.clock.advance(days=6.2)  # a fifth of the 31 days from 10 March
+
+    await billing.pay(company, upgrade["invoice"]["id"])
+    await billing.change_plan(company, "free")
+
+    assert await billing.credits(company) == 9900 - 2900 // 5
+    await billing.check_books()
+
+
 async def test_a_new_change_takes_the_place_of_one_that_waits(
     billing: Billing, company: Company
 ) -> None:
