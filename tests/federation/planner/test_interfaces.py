@@ -270,3 +270,61 @@ QueryPlan {
   }
 }\
 """)
+
+
+def test_what_all_types_and_what_one_type_is_asked_go_together() -> None:
+    query = """
+        { similar(id: 1) {
+          similar { reviews { body } ... on Book { ofSimilar { body } } }
+        } }
+    """
+    assert planned("abstract-deep", query) == snapshot("""\
+QueryPlan {
+  Sequence {
+    Fetch(service: "a") {
+      {
+        similar(id: 1) {
+          similar {
+            __typename
+            id
+            ... on Book {
+              similar {
+                id
+              }
+            }
+          }
+        }
+      }
+    },
+    Flatten(path: "similar.@.similar.@") {
+      Fetch(service: "b") {
+        {
+          ... on Product {
+            __typename
+            id
+          }
+          ... on Book {
+            __typename
+            id
+            similar {
+              id
+            }
+          }
+        } =>
+        {
+          ... on Product {
+            reviews {
+              body
+            }
+          }
+          ... on Book {
+            ofSimilar {
+              body
+            }
+          }
+        }
+      },
+    },
+  }
+}\
+""")

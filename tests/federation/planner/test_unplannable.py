@@ -7,7 +7,9 @@ from graphql import OperationType
 
 from gateway.federation.operation.selection import Field, Operation
 from gateway.federation.planner import PlanningBudgetExceeded, PlanningError, plan
+from gateway.federation.supergraph import Supergraph
 from tests.federation.planner.planned import plan_of, supergraph
+from tests.federation.supergraph.sdl import supergraph_sdl
 
 
 def test_an_interface_field_that_one_implementer_cannot_resolve_has_no_plan() -> None:
@@ -59,3 +61,26 @@ def test_a_deep_operation_within_the_documents_limits_is_planned() -> None:
 def test_a_type_no_subgraph_knows_has_no_plan() -> None:
     with pytest.raises(PlanningError, match=r"Node\.__typename cannot be reached"):
         plan_of("interface-object-non-resolvable", "{ b { __typename } }")
+
+
+def test_fields_that_require_each_other_have_no_plan() -> None:
+    sdl = supergraph_sdl(
+        """
+        type Query @join__type(graph: ALL_THINGS) { thing: Thing }
+        type Thing
+          @join__type(graph: ALL_THINGS, key: "id")
+          @join__type(graph: OTHERS, key: "id") {
+          id: ID!
+          one: Int
+            @join__field(graph: ALL_THINGS, requires: "other")
+            @join__field(graph: OTHERS, external: true)
+          other: Int
+            @join__field(graph: OTHERS, requires: "one")
+            @join__field(graph: ALL_THINGS, external: true)
+        }
+        """
+    )
+    thing = Field("thing", "thing", (), (Field("one", "one"),))
+    operation = Operation(OperationType.QUERY, None, "Query", {}, (thing,))
+    with pytest.raises(PlanningError, match=r"Thing\.one cannot be reached from all-things"):
+        plan(Supergraph.from_sdl(sdl), operation)
