@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from graphql import OperationType
 
+from gateway.federation.operation.selection import Field, Operation
+from gateway.federation.planner import plan
 from gateway.federation.supergraph import Supergraph, SupergraphError
 from gateway.federation.supergraph.fieldset import parse_field_set
 from gateway.federation.supergraph.model import Rule, declared, field_rule
@@ -249,3 +252,17 @@ def test_a_field_set_has_only_fields_and_inline_fragments(text: str) -> None:
 
 def test_a_field_set_may_have_fragments_without_a_type() -> None:
     assert parse_field_set("... { id }") == parse_field_set("id")
+
+
+def test_an_operation_over_the_first_join_specification_is_planned() -> None:
+    top = Field("top", "top", (), (Field("name", "name"), Field("score", "score")))
+    operation = Operation(OperationType.QUERY, None, "Query", {}, (top,))
+    found = plan(Supergraph.from_sdl(FIRST_FEDERATION), operation)
+    assert [(fetch.subgraph, fetch.document) for fetch in found.fetches] == [
+        ("products", "{top{__typename name id}}"),
+        (
+            "reviews",
+            "query($representations:[_Any!]!){_entities(representations:$representations)"
+            "{...on Product{score}}}",
+        ),
+    ]
