@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from subgraphs.billing import repository
+from subgraphs.billing.proration import unused
 from tests.subgraphs.billing.conftest import CHANGE_PLAN, Billing, Company, key, new_id
 
 OPERATIONS = int(os.environ.get("LEDGER_OPERATIONS", "400"))
@@ -67,6 +68,25 @@ async def test_after_concurrent_random_operations_the_books_balance(billing: Bil
         " group by 1, 2 having max(sequence) <> count(*)"
     )
     assert gaps == []
+    for row in await billing.rows(
+        """
+        select a.period_price, a.period_started_at, a.period_ends_at, c.balance,
+            (select count(*) from ledger_transactions) as roundings,
+            (select coalesce(sum(amount), 0) from payments p where p.method <> 'credits'
+                and p.status = 'succeeded' and p.organization_id = a.organization_id) as paid
+        from accounts a join ledger_accounts c on c.owner_id = a.organization_id
+        """
+    ):
+        left = 0
+        if row["period_ends_at"] is not None:
+            left = unused(
+                row["period_price"],
+                start=row["period_started_at"],
+                end=row["period_ends_at"],
+                now=billing.clock.now,
+            )
+        # Nobody ends up with more than they have paid for.
+        assert row["balance"] + left <= row["paid"] + row["roundings"]
     unexplained = await billing.rows(
         "select p.id from payments p where p.status = 'succeeded' and not exists ("
         " select from ledger_transactions t where t.source_id = "
