@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.cache_control import CachePolicy
+from gateway.federation.operation.authorization import Authorization
 from shared.auth import ANONYMOUS, Identity
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class RequestContext:
     waits for may be shared with another; None is shared with nobody.
     ``headers`` are the client's, where propagation rules may want them for
     subgraphs.  ``explain`` says that this client may see how its answer came
-    about.
+    about.  ``scopes`` and ``policies`` are what the supergraph's `@requiresScopes`
+    and `@policy` ask for: what is not there is denied.
     """
 
     identity: Identity = ANONYMOUS
@@ -37,7 +39,14 @@ class RequestContext:
     client_version: str | None = None
     operation_name: str | None = None
     explain: bool = False
+    scopes: frozenset[str] = frozenset()
+    policies: frozenset[str] = frozenset()
     cache_policy: CachePolicy = field(default_factory=CachePolicy)
+
+    def authorization(self) -> Authorization:
+        """What the caller has when the supergraph asks for something."""
+        known = self.identity.user_id is not None
+        return Authorization(known, self.scopes, self.policies)
 
 
 def remember(context: RequestContext, scope: Scope) -> None:

@@ -155,7 +155,8 @@ class Pipeline:
             context.operation_name = operation.name
             variables = operation.coerce(request.variables)
             labels = self._labels.decide(context.identity)
-            planned = await runtime.plan(document, variables, labels)
+            unmet = runtime.unmet(context.authorization)
+            planned = await runtime.plan(document, variables, labels, unmet)
         except InvalidRequest as invalid:
             errors = [_located(error.formatted, invalid.code) for error in invalid.errors]
             return GraphQLResult(errors=errors, status=400)

@@ -18,6 +18,12 @@ from gateway.federation.execution import (
     compile_incremental,
     compile_plan,
 )
+from gateway.federation.operation.authorization import (
+    NOTHING_UNMET,
+    Authorization,
+    AuthorizationRules,
+    Unmet,
+)
 from gateway.federation.operation.prepare import (
     InvalidRequest,
     PreparedOperation,
@@ -25,6 +31,7 @@ from gateway.federation.operation.prepare import (
     prepare,
 )
 from gateway.federation.operation.selection import Field
+from gateway.federation.plan import QueryPlan
 from gateway.federation.planner import PlanningError, plan
 from gateway.federation.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport
 from gateway.security.limits import LimitExceeded, Limits, check_document
@@ -101,6 +108,7 @@ class Runtime:
     ) -> None:
         self.supergraph = supergraph
         self.transport = transport
+        self._rules = AuthorizationRules.of(supergraph)
         self.execute_undecoded: Undecoded | None = getattr(transport, "execute_undecoded", None)
         self._limits = limits or Limits()
         self._hide_suggestions = hide_suggestions
@@ -144,14 +152,25 @@ class Runtime:
         except (InvalidRequest, LimitExceeded) as error:
             return _Failure(error)
 
+    def unmet(self, caller: Callable[[], Authorization]) -> Unmet:
+        """What the supergraph asks of callers and this one does not have."""
+        return self._rules.unmet(caller()) if self._rules is not None else NOTHING_UNMET
+
     async def plan(
-        self, document: Document, coerced: Mapping[str, Any], labels: Mapping[str, bool]
+        self,
+        document: Document,
+        coerced: Mapping[str, Any],
+        labels: Mapping[str, bool],
+        unmet: Unmet = NOTHING_UNMET,
     ) -> Planned:
-        """The plan under these variables; raises `InvalidRequest` or `PlanningError`."""
-        key = (document, document.operation.condition_key(coerced), *labels.values())
+        """The plan under these variables, without what asks for something of ``unmet``.
+
+        Raises `InvalidRequest` or `PlanningError`.
+        """
+        key = (document, document.operation.condition_key(coerced), unmet, *labels.values())
         found = self._plans.get(key)
         if found is None:
-            found = await self._once(key, self._plan, document.operation, coerced, labels)
+            found = await self._once(key, self._plan, document.operation, coerced, labels, unmet)
             self._plans.put(key, found)
         if isinstance(found, _Failure):
             raise found.error
@@ -162,18 +181,25 @@ class Runtime:
         prepared: PreparedOperation,
         coerced: Mapping[str, Any],
         labels: Mapping[str, bool],
+        unmet: Unmet,
     ) -> Planned | _Failure:
         try:
             operation = prepared.fold(coerced)
-            key = (_identity(operation), *labels.values())
+            allowed, refusals = operation, None
+            if self._rules is not None and unmet:
+                allowed, refusals = self._rules.prune(operation, unmet)
+            key = (_identity(operation), unmet if refusals else None, *labels.values())
             executable = self._by_operation.get(key)
             if executable is None:
                 with tracer.start_as_current_span("plan"):
-                    made = plan(self.supergraph, operation, labels=labels)
-                    executable = compile_plan(self.supergraph, operation, made)
+                    made = QueryPlan((), {})
+                    if refusals is None or allowed.selections:
+                        made = plan(self.supergraph, allowed, labels=labels)
+                    executable = compile_plan(self.supergraph, operation, made, refusals)
                 self._by_operation.put(key, executable)
             incremental = None
-            if prepared.kind == "query":
+            # What is left after a refusal is answered at once: `@defer` may be ignored.
+            if prepared.kind == "query" and refusals is None:
                 incremental = compile_incremental(executable, *prepared.split(coerced))
         except (InvalidRequest, PlanningError) as error:
             return _Failure(error)
@@ -190,17 +216,19 @@ class Runtime:
     async def warm_up(self, previous: Runtime, *, most: int = 200) -> int:
         """Plan what ``previous`` ran most recently; returns how many plans that made."""
         made = 0
-        for (document, conditions, *chosen), _ in previous.plans()[:most]:
+        for (document, conditions, unmet, *chosen), _ in previous.plans()[:most]:
             with suppress(InvalidRequest, LimitExceeded, PlanningError):
                 here = await self.prepare(document.source, document.operation_name)
                 coerced = dict(zip(here.operation.conditions, conditions, strict=True))
                 labels = dict(zip(sorted(self.supergraph.labels), chosen, strict=True))
-                await self.plan(here, coerced, labels)
+                await self.plan(here, coerced, labels, unmet)
                 made += 1
         return made
 
     def plans(self) -> list[tuple[tuple[Any, ...], Planned]]:
-        """The plans that ran, under document, conditions and labels; the latest first."""
+        """The plans that ran, under document, conditions, what is unmet
+        and labels; the latest first.
+        """
         return [(key, found) for key, found in self._plans.latest() if isinstance(found, Planned)]
 
     @contextmanager

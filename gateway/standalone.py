@@ -55,7 +55,9 @@ async def create(
     """The gateway of the supergraph at a path or an http(s) address, which is watched.
 
     Subgraphs are asked at the addresses in the supergraph, and get the headers
-    of the client that ``propagation`` lets through.  Raises `SupergraphError` or
+    of the client that ``propagation`` lets through.  Nobody is identified here, so
+    all that the supergraph protects (`@authenticated`, `@requiresScopes`, `@policy`)
+    is refused to every caller, whatever headers they send.  Raises `SupergraphError` or
     `SourceUnavailable` when there is nothing to serve.
     """
     breakers = CircuitBreakers()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gateway.federation.execution.projection import Projection
     from gateway.federation.execution.run import Observer
     from gateway.federation.execution.schedule import Schedule
+    from gateway.federation.operation.authorization import Refusals
     from gateway.federation.operation.selection import Operation
     from gateway.federation.plan import Fetch, QueryPlan
     from gateway.federation.supergraph import Supergraph
@@ -42,8 +43,16 @@ class Response:
     extensions: dict[str, Any] = field(default_factory=dict)
 
 
-def compile_plan(supergraph: Supergraph, operation: Operation, plan: QueryPlan) -> ExecutablePlan:
-    """Return the executable form of a plan; good for every request with the same operation."""
+def compile_plan(
+    supergraph: Supergraph,
+    operation: Operation,
+    plan: QueryPlan,
+    refusals: Refusals | None = None,
+) -> ExecutablePlan:
+    """Return the executable form of a plan; good for every request with the same operation.
+
+    With ``refusals`` the plan is one for what they left of the operation.
+    """
     documents = [parse(fetch.document, no_location=True) for fetch in plan.fetches]
     shapes = [shape_of(document) for document in documents]
     # The root fields, before renames add to them.
@@ -59,7 +68,7 @@ def compile_plan(supergraph: Supergraph, operation: Operation, plan: QueryPlan) 
         supergraph=supergraph,
         operation=operation,
         plan=plan,
-        passthrough=passes_through(supergraph, operation, plan, documents),
+        passthrough=refusals is None and passes_through(supergraph, operation, plan, documents),
         steps=steps[1:] if is_stream else steps,
         _stream=steps[0] if is_stream else None,
         _schedule=schedule_fetches(plan.fetches[1:] if is_stream else plan.fetches),
@@ -67,6 +76,7 @@ def compile_plan(supergraph: Supergraph, operation: Operation, plan: QueryPlan) 
         _merger=Merger(frozenset(name for name, type_ in names if is_object_type(type_))),
         _projection=compile_projection(supergraph.api_schema, supergraph.schema, operation),
         _introspection=Introspection(supergraph.api_schema, operation),
+        _refusals=refusals,
     )
 
 
@@ -106,6 +116,7 @@ class ExecutablePlan:
     _merger: Merger
     _projection: Projection
     _introspection: Introspection
+    _refusals: Refusals | None
 
     async def run(
         self,
@@ -136,8 +147,10 @@ class ExecutablePlan:
     ) -> AsyncGenerator[Response, None]:
         """Yield a response per event of the subscription; closing this closes the upstream."""
         first = self.start(transport, variables, context, observer)
-        # A valid subscription skips nothing at its root, so there is a stream.
-        assert self._stream is not None
+        if self._stream is None:
+            # A valid subscription skips nothing at its root, so its only field was refused.
+            yield self._respond(first)
+            return
         events = transport.subscribe(first.request(self._stream))
         try:
             async for event in events:
@@ -175,8 +188,12 @@ class ExecutablePlan:
             await self._schedule.run(perform)
 
     def _respond(self, run: Run) -> Response:
-        data, has_notes = self._projection.project(run.data)
+        merged = run.data
+        if self._refusals is not None:
+            merged, refused = self._refusals.apply(merged)
+            run.errors += refused
+        data, has_notes = self._projection.project(merged)
         if has_notes:
             schemas = self.supergraph.api_schema, self.supergraph.schema
-            run.errors += explain_nulls(*schemas, self.operation, run.data, run.errors)
+            run.errors += explain_nulls(*schemas, self.operation, merged, run.errors)
         return Response(data, run.errors)

@@ -23,8 +23,9 @@ from gateway.federation.supergraph.model import SubgraphInfo, TypeInfo
 
 __all__ = ["DEFAULT_FEATURES", "SubgraphInfo", "Supergraph", "SupergraphError"]
 
-DEFAULT_FEATURES = frozenset({"core", "cost", "inaccessible", "join", "link", "tag"})
-"""The specifications the engine honours by itself."""
+_AUTHORIZATION = frozenset({"authenticated", "policy", "requiresScopes"})
+DEFAULT_FEATURES = _AUTHORIZATION | {"core", "cost", "inaccessible", "join", "link", "tag"}
+"""The specifications the engine honours; `AuthorizationRules` enforces those on callers."""
 
 _JOIN_VERSIONS = frozenset((0, minor) for minor in range(1, 6))
 _CRITICAL = frozenset({"SECURITY", "EXECUTION"})
