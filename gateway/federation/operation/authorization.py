@@ -8,7 +8,7 @@ has the client's keys in the client's order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -102,12 +102,8 @@ class AuthorizationRules:
         A field with nothing left below it is refused as well, so an operation of
         refused fields only has no selections left.
         """
-        root = next(
-            type_.name
-            for type_ in (self.supergraph.schema.get_root_type(operation.kind),)
-            if type_ is not None
-        )
-        kept, mask = _Pruner(self, unmet).selections(operation.selections, root)
+        pruner = _Pruner(self, unmet)
+        kept, mask = pruner.selections(operation.selections, operation.root_type)
         if not mask:
             return operation, None
         return replace(operation, selections=kept), Refusals(mask)
@@ -129,16 +125,15 @@ class _Reader:
         """The rules, or None if nothing asks for anything."""
         if not self.directives:
             return None
-        types = {name: self._of(self.supergraph.schema.type_map[name]) for name in self._types()}
+        types = {
+            name: self._of(self.supergraph.schema.type_map[name]) for name in self.supergraph.types
+        }
         own = dict(self._own_rules(types))
         fields = {coordinate: self._closed(coordinate, own, types) for coordinate in own}
         requirements = frozenset().union(*types.values(), *fields.values())
         if not requirements:
             return None
         return AuthorizationRules(self.supergraph, types, fields, requirements)
-
-    def _types(self) -> Iterable[str]:
-        return self.supergraph.types
 
     def _of(self, element: Any) -> Unmet:
         """What the directives on one type or field ask for."""
@@ -372,7 +367,8 @@ def _masked(value: Any, mask: _Mask, path: list[str | int], errors: list[dict[st
         return [_masked(one, mask, [*path, index], errors) for index, one in enumerate(value)]
     if not isinstance(value, dict):
         return value
-    type_name = value.get("__typename")
+    given = value.get("__typename")
+    type_name = given if isinstance(given, str) else None
     if type_name in mask.hidden:
         errors.append(_error(path))
         return None
@@ -390,7 +386,7 @@ def _masked(value: Any, mask: _Mask, path: list[str | int], errors: list[dict[st
     return result
 
 
-def _applies(on: frozenset[str] | None, type_name: object) -> bool:
+def _applies(on: frozenset[str] | None, type_name: str | None) -> bool:
     return on is None or type_name is None or type_name in on
 
 

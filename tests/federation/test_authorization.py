@@ -1,0 +1,302 @@
+"""`@authenticated`, `@requiresScopes` and `@policy`: refused before any fetch, not the rest."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.context import RequestContext
+from gateway.federation.operation.authorization import AuthorizationRules
+from gateway.federation.supergraph import Supergraph
+from gateway.pipeline import Pipeline
+from gateway.runtime import Runtime
+from shared.auth import Identity
+from shared.protocols.service import GraphQLRequest, GraphQLResult
+from tests.federation.authorization import SUBGRAPHS, SUPERGRAPH_FILE
+from tests.federation.subgraphs import InMemory
+
+CODE = "UNAUTHORIZED_FIELD_OR_TYPE"
+KNOWN = Identity(user_id="u1")
+SDL = SUPERGRAPH_FILE.read_text()
+
+
+def _as_older_composers_did(sdl: str) -> str:
+    """The SDL without what composition adds for implementers and for what `@requires` reads."""
+    lines = []
+    for line in sdl.splitlines():
+        is_interface = line.startswith("interface Item")
+        if is_interface or "  badge: String" in line:
+            lines.append(line.replace("@authenticated", ""))
+        elif lines and lines[-1].startswith("interface Paper"):
+            lines.append("  stars: Int")
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+class _Transport(InMemory):
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+class Caller:
+    """Asks a gateway over both subgraphs, and sees what they were asked."""
+
+    def __init__(self, sdl: str) -> None:
+        self.transport = _Transport(*SUBGRAPHS.values())
+        self.runtime = Runtime(Supergraph.from_sdl(sdl), self.transport)
+        self.pipeline = Pipeline(self.runtime, introspection=True)
+
+    async def ask(self, query: str, **has: Any) -> tuple[Any, list[list[str | int]]]:
+        """The data, and where something was refused; there are no other errors."""
+        answered = await self.pipeline.execute(GraphQLRequest(query), RequestContext(**has))
+        answer = orjson.loads(answered.encode())
+        errors = answer.get("errors", [])
+        assert {one["extensions"]["code"] for one in errors} <= {CODE}, errors
+        assert not self.transport.invalid
+        return answer["data"], [one["path"] for one in errors]
+
+    @property
+    def asked(self) -> str:
+        """Every document the subgraphs got."""
+        return "\n".join(call.document for call in self.transport.calls)
+
+
+@pytest.fixture(params=["composed", "older"])
+async def caller(request: pytest.FixtureRequest) -> AsyncIterator[Caller]:
+    """A caller of the composed supergraph, and of one where rules are only where they were put."""
+    made = Caller(SDL if request.param == "composed" else _as_older_composers_did(SDL))
+    yield made
+    await made.pipeline.close()
+
+
+@pytest.fixture
+async def older() -> AsyncIterator[Caller]:
+    made = Caller(_as_older_composers_did(SDL))
+    yield made
+    await made.pipeline.close()
+
+
+async def test_a_refused_field_is_null_at_its_place_and_never_asked_for(caller: Caller) -> None:
+    data, refused = await caller.ask("{ me { name email nickname } }")
+    assert list(data["me"].items()) == [("name", "Ada"), ("email", None), ("nickname", "A")]
+    assert refused == [["me", "email"]]
+    assert "email" not in caller.asked
+
+
+async def test_who_has_what_is_asked_for_gets_everything(caller: Caller) -> None:
+    query = "{ me { email } vault { content } viewer { badge } items { id } }"
+    data, refused = await caller.ask(query, identity=KNOWN)
+    assert refused == []
+    assert data == {
+        "me": {"email": "ada@example.test"},
+        "vault": {"content": "gold"},
+        "viewer": {"badge": "badge of s3"},
+        "items": [{"id": "s1"}, {"id": "n1"}],
+    }
+
+
+async def test_the_outcome_is_part_of_what_a_plan_is_kept_under(caller: Caller) -> None:
+    query = "{ me { name email } }"
+    answers = [await caller.ask(query, identity=who) for who in (KNOWN, Identity(), KNOWN)]
+    assert [data["me"]["email"] for data, _ in answers] == [
+        "ada@example.test",
+        None,
+        "ada@example.test",
+    ]
+
+
+async def test_a_rule_on_a_type_counts_for_every_field_that_returns_it(caller: Caller) -> None:
+    data, refused = await caller.ask("{ motto vault { __typename title } mood }", identity=KNOWN)
+    assert data == {
+        "motto": "ever on",
+        "vault": {"__typename": "Safe", "title": "Safe"},
+        "mood": None,
+    }
+    assert refused == [["mood"]]
+    data, refused = await caller.ask("{ motto vault { __typename title } }")
+    assert data == {"motto": "ever on", "vault": None}
+    assert refused == [["vault"]]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "is_answered"),
+    [
+        ({"read:ssn", "read:all"}, True),
+        ({"admin"}, True),
+        ({"read:ssn"}, False),
+        ({"read:all", "other"}, False),
+        (set(), False),
+    ],
+)
+async def test_scopes_are_a_choice_of_sets(
+    caller: Caller, scopes: set[str], is_answered: bool
+) -> None:
+    data, refused = await caller.ask("{ me { name ssn } motto }", scopes=frozenset(scopes))
+    if is_answered:
+        assert (data["me"], refused) == ({"name": "Ada", "ssn": "123"}, [])
+    else:
+        # The field is not nullable: the null goes up to the first that is.
+        assert (data, refused) == ({"me": None, "motto": "ever on"}, [["me", "ssn"]])
+        assert "ssn" not in caller.asked
+
+
+async def test_a_policy_nobody_decided_on_is_denied(caller: Caller) -> None:
+    query = "{ me { name card } }"
+    data, refused = await caller.ask(query, identity=KNOWN, scopes=frozenset({"cards"}))
+    assert (data["me"]["card"], refused) == (None, [["me", "card"]])
+    data, refused = await caller.ask(query, policies=frozenset({"cards"}))
+    assert (data["me"]["card"], refused) == ("4000", [])
+
+
+async def test_each_element_of_a_list_has_its_own_null_and_error(caller: Caller) -> None:
+    data, refused = await caller.ask("{ users { email name } }")
+    assert data["users"] == [{"email": None, "name": "Ada"}, {"email": None, "name": "Bob"}]
+    assert refused == [["users", 0, "email"], ["users", 1, "email"]]
+
+
+async def test_nulls_of_elements_go_up_to_the_root(caller: Caller) -> None:
+    data, refused = await caller.ask("{ users { name ssn } }")
+    assert data is None
+    assert refused == [["users", 0, "ssn"], ["users", 1, "ssn"]]
+
+
+async def test_where_nothing_is_left_nothing_is_asked(caller: Caller) -> None:
+    data, refused = await caller.ask("{ me { email card } vault { content } }")
+    assert data == {"me": None, "vault": None}
+    assert refused == [["me", "email"], ["me", "card"], ["vault"]]
+    assert caller.transport.calls == []
+
+
+async def test_a_list_with_nothing_left_is_null_and_so_is_what_needs_it(caller: Caller) -> None:
+    data, refused = await caller.ask("{ users { email } }")
+    assert (data, refused) == (None, [["users"]])
+    assert caller.transport.calls == []
+
+
+async def test_an_alias_shows_nothing_the_engine_read_for_itself(caller: Caller) -> None:
+    # The color needs the key `id`, which is read under the very name the alias has.
+    data, refused = await caller.ask("{ me { id: email color } }")
+    assert data == {"me": {"id": None, "color": "red"}}
+    assert refused == [["me", "id"]]
+
+
+async def test_a_mutation_that_is_refused_does_not_happen(caller: Caller) -> None:
+    query = 'mutation { erase rename(name: "Eve") { email name } }'
+    data, refused = await caller.ask(query)
+    assert data == {"erase": None, "rename": {"email": None, "name": "Eve"}}
+    assert sorted(refused, key=len) == [["erase"], ["rename", "email"]]
+    assert "erase" not in caller.asked
+    data, _ = await caller.ask(query, identity=KNOWN)
+    assert data["erase"] is True
+
+
+async def test_a_refused_subscription_opens_no_stream(caller: Caller) -> None:
+    request = GraphQLRequest("subscription { erased }")
+    stream = await caller.pipeline.subscribe(request, RequestContext())
+    assert not isinstance(stream, GraphQLResult)
+    answers = [orjson.loads(one.encode()) async for one in stream]
+    assert [(one["data"], one["errors"][0]["path"]) for one in answers] == [
+        ({"erased": None}, ["erased"])
+    ]
+    assert caller.transport.calls == []
+
+
+async def test_introspection_is_for_everybody(caller: Caller) -> None:
+    query = '{ __typename __type(name: "User") { fields { name } } me { __typename email } }'
+    data, refused = await caller.ask(query)
+    assert data["__typename"] == "Query"
+    assert "email" in [one["name"] for one in data["__type"]["fields"]]
+    assert data["me"] == {"__typename": "User", "email": None}
+    assert refused == [["me", "email"]]
+
+
+async def test_what_requires_reads_counts(older: Caller) -> None:
+    data, refused = await older.ask("{ me { badge label } }")
+    assert data == {"me": {"badge": None, "label": "label of A"}}
+    assert refused == [["me", "badge"]]
+    assert "secretCode" not in older.asked
+    data, _ = await older.ask("{ me { badge } }", identity=KNOWN)
+    assert data == {"me": {"badge": "badge of s3"}}
+
+
+async def test_a_field_of_an_interface_is_refused_for_any_implementer(older: Caller) -> None:
+    data, refused = await older.ask("{ papers { __typename stars } }")
+    # Also where the object turns out to be one that asks for nothing.
+    assert data["papers"] == [
+        {"__typename": "Note", "stars": None},
+        {"__typename": "Leaf", "stars": None},
+    ]
+    assert refused == [["papers", 0, "stars"], ["papers", 1, "stars"]]
+    assert "stars" not in older.asked
+    data, refused = await older.ask("{ papers { stars } }", scopes=frozenset({"stars"}))
+    assert (data, refused) == ({"papers": [{"stars": 3}, {"stars": 5}]}, [])
+
+
+async def test_a_fragment_is_refused_for_its_own_types_only(older: Caller) -> None:
+    data, refused = await older.ask("{ papers { ... on Note { stars } ... on Leaf { stars } } }")
+    assert data == {"papers": [{"stars": 3}, {"stars": None}]}
+    assert refused == [["papers", 1, "stars"]]
+
+
+async def test_objects_of_a_refused_type_are_null(older: Caller) -> None:
+    data, refused = await older.ask("{ items { ... on Note { title } ... on Safe { content } } }")
+    assert data == {"items": [None, {"title": "Note"}]}
+    assert refused == [["items", 0]]
+    assert "content" not in older.asked
+
+
+async def test_a_rule_on_an_interface_counts_for_what_returns_it() -> None:
+    caller = Caller(SDL)
+    data, refused = await caller.ask("{ motto items { ... on Note { title } } }")
+    assert (data, refused) == ({"motto": "ever on", "items": None}, [["items"]])
+    await caller.pipeline.close()
+
+
+async def test_the_members_of_a_union_are_judged_one_by_one(caller: Caller) -> None:
+    query = "{ things { __typename ... on Note { text } ... on Safe { content } } }"
+    data, refused = await caller.ask(query)
+    assert data == {"things": [{"__typename": "Note", "text": "milk"}] * 2}
+    assert refused == []
+    assert "content" not in caller.asked
+    data, refused = await caller.ask("{ motto things { ... on Safe { content } } }")
+    assert (data, refused) == ({"motto": "ever on", "things": None}, [["things"]])
+
+
+async def test_a_deferred_fragment_is_answered_at_once_when_something_is_refused(
+    caller: Caller,
+) -> None:
+    query = "{ me { email name ... @defer { color } } }"
+    request = GraphQLRequest(query, incremental=True)
+    answer = await caller.pipeline.subscribe(request, RequestContext())
+    assert isinstance(answer, GraphQLResult)
+    shown = orjson.loads(answer.encode())["data"]
+    assert shown == {"me": {"email": None, "name": "Ada", "color": "red"}}
+
+
+def test_a_supergraph_without_rules_has_none() -> None:
+    bare = SDL
+    for directive in ("@authenticated", '@policy(policies: [["', "@requiresScopes(scopes: [["):
+        bare = "\n".join(
+            line.split(f" {directive}")[0] + (" {" if line.endswith("{") else "")
+            if f" {directive}" in line and not line.startswith(("directive", "schema"))
+            else line
+            for line in bare.splitlines()
+        )
+    assert AuthorizationRules.of(Supergraph.from_sdl(bare)) is None
+
+
+async def test_directives_are_found_under_the_names_they_are_linked_as() -> None:
+    renamed = SDL.replace("@authenticated", "@loggedIn").replace(
+        'authenticated/v0.1", for', 'authenticated/v0.1", as: "loggedIn", for'
+    )
+    assert "@loggedIn" in renamed
+    caller = Caller(renamed)
+    assert await caller.ask("{ me { name email } }") == (
+        {"me": {"name": "Ada", "email": None}},
+        [["me", "email"]],
+    )
+    await caller.pipeline.close()
