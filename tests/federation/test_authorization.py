@@ -1,4 +1,4 @@
-"""`@authenticated`, `@requiresScopes` and `@policy`: refused before any fetch, not the rest."""
+"""`@authenticated`, `@requiresScopes` and `@policy`: what is refused is never asked for."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ import orjson
 import pytest
 
 from gateway.context import RequestContext
-from gateway.federation.operation.authorization import AuthorizationRules
+from gateway.federation.operation.authorization import (
+    Authorization,
+    AuthorizationRules,
+    Requirement,
+)
 from gateway.federation.supergraph import Supergraph
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
 from shared.auth import Identity
 from shared.protocols.service import GraphQLRequest, GraphQLResult
+from tests.federation.areas import areas
 from tests.federation.authorization import SUBGRAPHS, SUPERGRAPH_FILE
 from tests.federation.subgraphs import InMemory
 
@@ -300,3 +305,47 @@ async def test_directives_are_found_under_the_names_they_are_linked_as() -> None
         [["me", "email"]],
     )
     await caller.pipeline.close()
+
+
+def _guarded(area: str, field: str) -> AuthorizationRules:
+    """The rules of a conformance area where each field that is written so needs a caller."""
+    sdl = next(one for one in areas() if one.name == area).supergraph_file.read_text()
+    link = '@link(url: "https://specs.apollo.dev/authenticated/v0.1", for: SECURITY)'
+    sdl = sdl.replace("\nschema\n", f"\nschema {link}\n", 1).replace(
+        field, f"{field} @authenticated"
+    )
+    definition = "directive @authenticated on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM"
+    rules = AuthorizationRules.of(Supergraph.from_sdl(f"{sdl}\n{definition}"))
+    assert rules is not None
+    assert AuthorizationRules.of(rules.supergraph) is rules
+    return rules
+
+
+def _protected(rules: AuthorizationRules) -> set[tuple[str, str]]:
+    unmet = rules.unmet(Authorization())
+    return {coordinate for coordinate, asked in rules.fields.items() if asked & unmet}
+
+
+def test_fields_of_an_interface_object_keep_their_rules_on_every_type() -> None:
+    rules = _guarded("interface-object-with-requires", '@join__field(graph: B, requires: "name")')
+    assert _protected(rules) == {("NodeWithName", "username"), ("User", "username")}
+
+
+def test_what_the_requires_of_an_interface_object_reads_counts() -> None:
+    rules = _guarded("interface-object-with-requires", "  name: String\n  age: Int")
+    assert _protected(rules) == {("User", "age")}
+    rules = _guarded("interface-object-with-requires", "  name: String")
+    assert ("User", "username") in _protected(rules)
+    assert ("NodeWithName", "username") in _protected(rules)
+
+
+def test_what_fragments_of_a_requires_read_counts() -> None:
+    rules = _guarded("requires-with-fragments", "  qux: String!")
+    assert _protected(rules) == {("Qux", "qux"), ("Entity", "requirer")}
+    rules = _guarded("requires-with-fragments", "  foo: String!")
+    assert ("Entity", "requirer2") in _protected(rules)
+
+
+def test_a_choice_of_nothing_is_never_met_and_a_choice_of_no_conditions_always() -> None:
+    assert not Requirement("requiresScopes").met_by(Authorization(scopes=frozenset({"all"})))
+    assert Requirement("policy", (frozenset(),)).met_by(Authorization())
