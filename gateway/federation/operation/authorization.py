@@ -187,14 +187,9 @@ class _Reader:
     def _read_by(self, coordinate: Coordinate) -> Iterator[Coordinate]:
         """The fields that the `@requires` of a field name, whichever subgraph resolves it."""
         type_ = self.supergraph.types[coordinate[0]]
-        info = type_.fields.get(coordinate[1])
-        if info is None:
-            return
-        owners = [(type_, info)]
-        for name in self._origins(type_, info):
-            above = self.supergraph.types[name]
-            owners.append((above, above.fields[info.name]))
-        for _, one in owners:
+        info = type_.fields[coordinate[1]]
+        above = [self.supergraph.types[name] for name in self._origins(type_, info)]
+        for one in (info, *(interface.fields[info.name] for interface in above)):
             for join in (one.joins or {}).values():
                 yield from self._coordinates(join.requires, type_.name)
 
@@ -203,6 +198,7 @@ class _Reader:
             if not isinstance(one, Field):
                 yield from self._coordinates(one.selections, one.on)
                 continue
+            # Only their union counts, so the order of a set does no harm.
             for name in {type_, *self.supergraph.possible_types(type_)}:
                 known = self.supergraph.types.get(name)
                 if known and one.name in known.fields:
