@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 
@@ -35,7 +36,12 @@ async def test_a_request_its_fetches_and_its_subgraphs_are_one_trace(
 ) -> None:
     ada = await sign_up(nexus, "Ada")
     organization = await create_organization(ada)
-    query = "query Org($id: ID!) { organization(id: $id) { name creditBalance { amount } } }"
+    # An operation that nobody has asked before: a known one is not planned again.
+    fresh = f"o{uuid.uuid4().hex}"
+    query = (
+        f"query Org($id: ID!) {{ {fresh}: organization(id: $id) {{"
+        " name creditBalance { amount } } }"
+    )
     headers = {
         "authorization": f"Bearer {ada.token}",
         "traceparent": f"00-{CLIENTS_TRACE:032x}-00000000000000ff-01",
