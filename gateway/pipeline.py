@@ -278,8 +278,8 @@ class _Answered:
             raise self._answer
         return self._answer
 
-    def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
-        raise NotImplementedError
+    def subscribe(self, _: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        raise SubgraphError("A subscription has no single answer.")
 
 
 async def _pass_through(

@@ -1,4 +1,4 @@
-"""A pipeline over the library, with its subgraphs in this process and as HTTP services."""
+"""A pipeline over the bookshop, with its subgraphs in this process and as HTTP services."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from shared.protocols.http import GraphQLHTTP
 from shared.protocols.service import GraphQLRequest, GraphQLResult
 from shared.protocols.websocket import GraphQLWebSocket
 from shared.subgraph import SubgraphService
-from tests.gateway.library import SUPERGRAPH, Library, make_library
+from tests.gateway.bookshop import SUPERGRAPH, Bookshop, make_bookshop
 from tests.serving import serving
 
 
@@ -32,7 +32,7 @@ class Gateway:
     """A pipeline and what is behind it."""
 
     pipeline: Pipeline
-    library: Library
+    bookshop: Bookshop
     transport: Transport
     context: RequestContext = field(default_factory=RequestContext)
 
@@ -58,9 +58,9 @@ def as_json(result: GraphQLResult) -> dict[str, Any]:
 
 
 @pytest.fixture(params=["local", "http"])
-async def transport(request: pytest.FixtureRequest, library: Library) -> AsyncIterator[Transport]:
-    """The library's subgraphs over each transport."""
-    subgraphs = make_library(library)
+async def transport(request: pytest.FixtureRequest, bookshop: Bookshop) -> AsyncIterator[Transport]:
+    """The bookshop's subgraphs over each transport."""
+    subgraphs = make_bookshop(bookshop)
     if request.param == "local":
         yield LocalTransport(subgraphs)
         return
@@ -98,13 +98,13 @@ def served(name: str, service: SubgraphService, tokens: ServiceTokens) -> GraphQ
 
 
 @pytest.fixture
-def library() -> Library:
-    return Library()
+def bookshop() -> Bookshop:
+    return Bookshop()
 
 
 @pytest.fixture
-async def gateway(transport: Transport, library: Library) -> AsyncIterator[Gateway]:
+async def gateway(transport: Transport, bookshop: Bookshop) -> AsyncIterator[Gateway]:
     limits = Limits(tokens=1_000, depth=8, aliases=5, root_fields=5, fields=30, directives=4)
     pipeline = Pipeline(Runtime(SUPERGRAPH, transport, limits=limits), timeout_seconds=5)
-    yield Gateway(pipeline, library, transport)
+    yield Gateway(pipeline, bookshop, transport)
     await pipeline.close()

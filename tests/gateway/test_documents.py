@@ -15,8 +15,8 @@ from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
 from gateway.transports.local import LocalTransport
 from shared.protocols.service import GraphQLRequest
+from tests.gateway.bookshop import SUPERGRAPH, Bookshop, make_bookshop
 from tests.gateway.conftest import as_json
-from tests.gateway.library import SUPERGRAPH, Library, make_library
 
 QUERY = "{ whoami }"
 DIGEST = hashlib.sha256(QUERY.encode()).hexdigest()
@@ -27,7 +27,7 @@ class Asked:
     """A pipeline with some policy on documents."""
 
     def __init__(self, documents: Documents) -> None:
-        runtime = Runtime(SUPERGRAPH, LocalTransport(make_library(Library())))
+        runtime = Runtime(SUPERGRAPH, LocalTransport(make_bookshop(Bookshop())))
         self.pipeline = Pipeline(runtime, documents=documents)
 
     async def ask(self, query: str = "", digest: str = "", document_id: str | None = None) -> Any:

@@ -117,21 +117,21 @@ async def test_a_mutation_over_get_is_refused(gateway: Gateway) -> None:
 
 async def test_a_mutation_ends_although_its_client_hung_up(gateway: Gateway) -> None:
     task = asyncio.create_task(gateway.ask('mutation { rename(id: "1", name: "Le Guin") { id } }'))
-    await gateway.library.started.wait()
+    await gateway.bookshop.started.wait()
     task.cancel()
     await asyncio.wait([task])
-    gateway.library.release.set()
+    gateway.bookshop.release.set()
     await gateway.pipeline.close()
-    assert gateway.library.names["1"] == "Le Guin"
+    assert gateway.bookshop.names["1"] == "Le Guin"
 
 
 async def test_a_query_is_cancelled_with_its_client(gateway: Gateway) -> None:
     task = asyncio.create_task(gateway.ask("{ slow }"))
-    await gateway.library.started.wait()
+    await gateway.bookshop.started.wait()
     task.cancel()
     await asyncio.wait([task])
     async with asyncio.timeout(5):
-        await gateway.library.cancelled.wait()
+        await gateway.bookshop.cancelled.wait()
 
 
 async def test_a_subgraph_that_does_not_answer_in_time_costs_only_its_part(
@@ -147,7 +147,7 @@ async def test_a_subgraph_that_does_not_answer_in_time_costs_only_its_part(
 async def test_a_subscription_is_completed_from_the_other_subgraph(gateway: Gateway) -> None:
     stream = await gateway.stream("subscription { bookAdded { title author { name } } }")
     for isbn in ("a", "b", None):
-        gateway.library.events.put_nowait(isbn)
+        gateway.bookshop.events.put_nowait(isbn)
     found = [as_json(result)["data"]["bookAdded"] async for result in stream]
     assert found == [
         {"title": "Always", "author": {"name": "Ursula"}},
@@ -157,9 +157,9 @@ async def test_a_subscription_is_completed_from_the_other_subgraph(gateway: Gate
 
 async def test_closing_a_subscription_closes_its_upstream(gateway: Gateway) -> None:
     stream = await gateway.stream("subscription { bookAdded { title } }")
-    gateway.library.events.put_nowait("a")
+    gateway.bookshop.events.put_nowait("a")
     await anext(stream)
-    assert gateway.library.subscribers == 1
+    assert gateway.bookshop.subscribers == 1
     await stream.aclose()  # type: ignore[attr-defined]
     async with asyncio.timeout(5):
-        await gateway.library.closed.wait()
+        await gateway.bookshop.closed.wait()

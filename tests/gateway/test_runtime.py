@@ -18,14 +18,14 @@ from gateway.runtime import Runtime
 from gateway.transports.local import LocalTransport
 from shared.auth import ANONYMOUS, Identity
 from shared.protocols.service import GraphQLRequest
-from tests.gateway.library import SDL, SUPERGRAPH, Library, make_library
+from tests.gateway.bookshop import SDL, SUPERGRAPH, Bookshop, make_bookshop
 
 QUERY = "query($deep: Boolean!) { authors { id books @include(if: $deep) { title } } }"
 
 
 def runtime(sdl: str | None = None) -> Runtime:
     supergraph = Supergraph.from_sdl(sdl) if sdl else SUPERGRAPH
-    return Runtime(supergraph, LocalTransport(make_library(Library())))
+    return Runtime(supergraph, LocalTransport(make_bookshop(Bookshop())))
 
 
 async def test_a_document_asked_for_by_many_is_prepared_and_planned_once() -> None:

@@ -23,18 +23,18 @@ from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
 from shared.protocols.websocket import GraphQLWebSocket
 from tests.clients import node, npm_packages
-from tests.gateway.library import SDL, Library, make_library
+from tests.gateway.bookshop import SDL, Bookshop, make_bookshop
 from tests.serving import serving
 
 
 @dataclass
 class Running:
-    """A gateway, the file it watches, and the library behind it."""
+    """A gateway, the file it watches, and the bookshop behind it."""
 
     url: str
     path: Path
     sdl: str
-    library: Library
+    bookshop: Bookshop
     seen: list[dict[str, str]]
 
     @property
@@ -44,7 +44,7 @@ class Running:
 
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
-    library, seen = Library(), list[dict[str, str]]()
+    bookshop, seen = Bookshop(), list[dict[str, str]]()
 
     async def identity(connection: HTTPConnection, _: object = None) -> Identity:
         seen.append(dict(connection.headers))
@@ -52,7 +52,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
 
     async with AsyncExitStack() as stack:
         sdl = SDL
-        for name, service in make_library(library).items():
+        for name, service in make_bookshop(bookshop).items():
             app = GraphQLEndpoint(
                 http=GraphQLHTTP(service, identity), websocket=GraphQLWebSocket(service, identity)
             )
@@ -63,7 +63,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         draining = asyncio.Event()
         gateway = await standalone.create(str(path), draining=draining, watch_seconds=0.02)
         url = await stack.enter_async_context(serving(gateway))
-        yield Running(url, path, sdl, library, seen)
+        yield Running(url, path, sdl, bookshop, seen)
         draining.set()
 
 
@@ -119,7 +119,7 @@ async def test_a_subscription_reaches_a_published_client(
 ) -> None:
     await npm_packages()
     for isbn in ("a", None):
-        running.library.events.put_nowait(isbn)
+        running.bookshop.events.put_nowait(isbn)
     requests = json.dumps([{"query": "subscription { bookAdded { title author { name } } }"}])
     (answer,) = await node("graphql_ws.mjs", running.graphql.replace("http", "ws"), requests)
     event = {"title": "Always", "author": {"name": "Ursula"}}
@@ -184,9 +184,9 @@ async def test_an_address_is_asked_with_the_tag_of_what_it_gave() -> None:
 @pytest.mark.parametrize("script", ["apollo.mjs", "urql.mjs"])
 async def test_published_clients_query_mutate_and_subscribe(running: Running, script: str) -> None:
     await npm_packages()
-    running.library.release.set()
+    running.bookshop.release.set()
     for isbn in ("a", "b", None):
-        running.library.events.put_nowait(isbn)
+        running.bookshop.events.put_nowait(isbn)
     requests = [
         {"query": "query($id: ID!) { author(id: $id) { id name } }", "variables": {"id": "2"}},
         {"query": 'mutation { rename(id: "1", name: "Le Guin") { id name } }'},

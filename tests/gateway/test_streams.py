@@ -17,7 +17,7 @@ from shared.auth import ANONYMOUS, Identity
 from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
 from shared.protocols.websocket import GraphQLWebSocket
-from tests.gateway.library import Library, make_library
+from tests.gateway.bookshop import Bookshop, make_bookshop
 from tests.serving import serving
 
 FETCH = Fetch(0, "books", "subscription", "subscription { bookAdded { title } }")
@@ -29,13 +29,13 @@ async def anyone(*_: object) -> Identity:
 
 
 @pytest.fixture
-async def library() -> Library:
-    return Library()
+async def bookshop() -> Bookshop:
+    return Bookshop()
 
 
 @pytest.fixture
-async def address(library: Library) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    service, draining = make_library(library)["books"], asyncio.Event()
+async def address(bookshop: Bookshop) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    service, draining = make_bookshop(bookshop)["books"], asyncio.Event()
     app = GraphQLEndpoint(
         http=GraphQLHTTP(service, anyone, draining=draining, heartbeat_seconds=0.01),
         websocket=GraphQLWebSocket(service, anyone, draining=draining, ping_seconds=0.01),
@@ -53,11 +53,11 @@ async def opened(
 
 @pytest.mark.parametrize("protocol", ["websocket", "sse"])
 async def test_events_arrive_until_the_subgraph_completes(
-    library: Library, address: tuple[str, asyncio.Event], protocol: Protocol
+    bookshop: Bookshop, address: tuple[str, asyncio.Event], protocol: Protocol
 ) -> None:
     transport, stream = await opened(address[0], protocol, FETCH)
     for isbn in ("a", "b", None):
-        library.events.put_nowait(isbn)
+        bookshop.events.put_nowait(isbn)
     titles: list[Any] = [(event.data or {})["bookAdded"]["title"] async for event in stream]
     assert titles == ["Always", "Solaris"]
     await transport.close()
@@ -76,10 +76,10 @@ async def test_a_refusal_is_an_answer(
 
 @pytest.mark.parametrize("protocol", ["websocket", "sse"])
 async def test_a_connection_that_is_lost_is_an_error(
-    library: Library, address: tuple[str, asyncio.Event], protocol: Protocol
+    bookshop: Bookshop, address: tuple[str, asyncio.Event], protocol: Protocol
 ) -> None:
     transport, stream = await opened(address[0], protocol, FETCH)
-    library.events.put_nowait("a")
+    bookshop.events.put_nowait("a")
     await anext(stream)
     address[1].set()
     with pytest.raises(SubgraphError, match="was lost"):

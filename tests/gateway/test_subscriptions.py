@@ -14,18 +14,18 @@ from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
 from gateway.transports.local import LocalTransport
 from shared.protocols.service import GraphQLRequest, GraphQLResult
+from tests.gateway.bookshop import SDL, SUPERGRAPH, Bookshop, make_bookshop
 from tests.gateway.conftest import Gateway, as_json
-from tests.gateway.library import SDL, SUPERGRAPH, Library, make_library
 
 QUERY = "subscription { bookAdded { title author { name } } }"
 ALWAYS = {"title": "Always", "author": {"name": "Ursula"}}
 
 
 @pytest.fixture
-async def gateway(library: Library) -> AsyncIterator[Gateway]:
-    transport = LocalTransport(make_library(library))
+async def gateway(bookshop: Bookshop) -> AsyncIterator[Gateway]:
+    transport = LocalTransport(make_bookshop(bookshop))
     pipeline = Pipeline(Runtime(SUPERGRAPH, transport))
-    yield Gateway(pipeline, library, transport, RequestContext(audience="everybody"))
+    yield Gateway(pipeline, bookshop, transport, RequestContext(audience="everybody"))
     await pipeline.close()
 
 
@@ -53,13 +53,13 @@ async def close(*streams: AsyncIterator[GraphQLResult]) -> None:
 async def test_identical_subscriptions_share_one_upstream(gateway: Gateway) -> None:
     streams = [await opened(gateway) for _ in range(3)]
     waiting = [await first(stream) for stream in streams]
-    await gateway.library.opened.get()
-    gateway.library.events.put_nowait("a")
+    await gateway.bookshop.opened.get()
+    gateway.bookshop.events.put_nowait("a")
     results = [as_json(await task)["data"]["bookAdded"] for task in waiting]
     assert results == [ALWAYS] * 3
-    assert gateway.library.subscribers == 1
+    assert gateway.bookshop.subscribers == 1
     await close(*streams)
-    assert gateway.library.subscribers == 0
+    assert gateway.bookshop.subscribers == 0
 
 
 async def test_another_user_has_an_upstream_of_their_own(gateway: Gateway) -> None:
@@ -69,33 +69,33 @@ async def test_another_user_has_an_upstream_of_their_own(gateway: Gateway) -> No
     theirs = await opened(gateway)
     waiting = await first(theirs)
     for _ in range(2):
-        await gateway.library.opened.get()
-    gateway.library.events.put_nowait("a")
+        await gateway.bookshop.opened.get()
+    gateway.bookshop.events.put_nowait("a")
     await asyncio.wait({mine, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    gateway.library.events.put_nowait("a")
+    gateway.bookshop.events.put_nowait("a")
     assert as_json(await waiting) == as_json(await mine) == {"data": {"bookAdded": ALWAYS}}
-    assert gateway.library.subscribers == 2
+    assert gateway.bookshop.subscribers == 2
 
 
 async def test_a_slow_client_is_told_what_it_missed_and_slows_nobody(gateway: Gateway) -> None:
     slow, quick = await opened(gateway), await opened(gateway)
     waiting = await first(slow)
-    library = gateway.library
+    bookshop = gateway.bookshop
 
     async def take_all() -> list[GraphQLResult]:
         return [result async for result in quick]
 
     taking = asyncio.create_task(take_all())
-    await library.opened.get()
+    await bookshop.opened.get()
     for _ in range(1 + 32 + 5):
-        library.events.put_nowait("a")
+        bookshop.events.put_nowait("a")
     await waiting
-    await library.events.join()
+    await bookshop.events.join()
     for _ in range(32):
         assert "extensions" not in as_json(await anext(slow))
-    library.events.put_nowait("a")
+    bookshop.events.put_nowait("a")
     assert as_json(await anext(slow))["extensions"] == {"lagged": {"missed": 5}}
-    library.events.put_nowait(None)
+    bookshop.events.put_nowait(None)
     results = await taking
     assert len(results) == 39
     assert not any(result.extensions for result in results)
@@ -106,12 +106,12 @@ async def test_a_subscription_survives_reloads(gateway: Gateway) -> None:
     stream = await opened(gateway)
     waiting = await first(stream)
     for number in range(3):
-        fresh = LocalTransport(make_library(gateway.library))
+        fresh = LocalTransport(make_bookshop(gateway.bookshop))
         gateway.pipeline.swap(Runtime(Supergraph.from_sdl(SDL + f"\n# {number}"), fresh))
-        gateway.library.events.put_nowait("a")
+        gateway.bookshop.events.put_nowait("a")
         assert as_json(await waiting) == {"data": {"bookAdded": ALWAYS}}
         waiting = await first(stream)
-    gateway.library.events.put_nowait(None)
+    gateway.bookshop.events.put_nowait(None)
     with pytest.raises(StopAsyncIteration):
         await waiting
 
@@ -120,7 +120,7 @@ async def test_a_subscription_that_a_new_schema_lacks_is_ended(gateway: Gateway)
     stream = await opened(gateway)
     waiting = await first(stream)
     sdl = SDL.replace("bookAdded", "somethingElse")
-    transport = LocalTransport(make_library(gateway.library))
+    transport = LocalTransport(make_bookshop(gateway.bookshop))
     gateway.pipeline.swap(Runtime(Supergraph.from_sdl(sdl), transport))
     result = await waiting
     assert result.status == 410
@@ -131,7 +131,7 @@ async def test_a_stream_ends_when_its_token_expires(gateway: Gateway) -> None:
     gateway.context = RequestContext(audience="everybody", expires_at=time.time() + 0.05)
     results = [result async for result in await opened(gateway)]
     assert [r.errors[0]["extensions"]["code"] for r in results] == ["SUBSCRIPTION_TOKEN_EXPIRED"]
-    assert gateway.library.subscribers == 0
+    assert gateway.bookshop.subscribers == 0
 
 
 async def test_an_invalid_subscription_is_refused_at_once(gateway: Gateway) -> None:

@@ -17,8 +17,8 @@ from gateway.runtime import Runtime
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.traffic import CircuitBreakers, Traffic
 from shared.protocols.service import GraphQLRequest, GraphQLResult
+from tests.gateway.bookshop import SUPERGRAPH
 from tests.gateway.conftest import as_json
-from tests.gateway.library import SUPERGRAPH
 from tests.serving import serving
 
 

@@ -16,14 +16,14 @@ from shared.execution import batched_reference
 from shared.graphql import build_schema
 from shared.subgraph import SubgraphService
 
-__all__ = ["SDL", "SUPERGRAPH", "Library", "make_library"]
+__all__ = ["SDL", "SUPERGRAPH", "Bookshop", "make_bookshop"]
 
-SDL = (Path(__file__).parent / "library.graphql").read_text()
+SDL = (Path(__file__).parent / "bookshop.graphql").read_text()
 SUPERGRAPH = Supergraph.from_sdl(SDL)
 
 
 @dataclass
-class Library:
+class Bookshop:
     """What the subgraphs hold, and what a test may do to them.
 
     ``events`` feeds the subscription ``bookAdded``, each to one subscriber, and
@@ -45,7 +45,7 @@ class Library:
 @dataclass(frozen=True)
 class Context:
     identity: Identity
-    library: Library
+    bookshop: Bookshop
 
 
 Info = strawberry.Info[Context, None]
@@ -59,7 +59,7 @@ class Author:
     @batched_reference
     @classmethod
     async def authors(cls, keys: Sequence[strawberry.ID], info: Info) -> list[Author | None]:
-        names = info.context.library.names
+        names = info.context.bookshop.names
         return [Author(id=key, name=names[key]) if key in names else None for key in keys]
 
 
@@ -69,12 +69,12 @@ class AuthorsQuery:
     def authors(self, info: Info) -> list[Author]:
         return [
             Author(id=strawberry.ID(id_), name=name)
-            for id_, name in info.context.library.names.items()
+            for id_, name in info.context.bookshop.names.items()
         ]
 
     @strawberry.field
     def author(self, info: Info, id: strawberry.ID) -> Author | None:  # noqa: A002
-        names = info.context.library.names
+        names = info.context.bookshop.names
         if id not in names:
             raise NotFound("No such author.")
         return Author(id=id, name=names[id])
@@ -89,25 +89,25 @@ class AuthorsQuery:
 
     @strawberry.field
     async def slow(self, info: Info) -> int | None:
-        library = info.context.library
-        library.calls += 1
-        library.started.set()
+        bookshop = info.context.bookshop
+        bookshop.calls += 1
+        bookshop.started.set()
         try:
-            await library.release.wait()
+            await bookshop.release.wait()
         except asyncio.CancelledError:
-            library.cancelled.set()
+            bookshop.cancelled.set()
             raise
-        return library.calls
+        return bookshop.calls
 
 
 @strawberry.type
 class AuthorsMutation:
     @strawberry.mutation
     async def rename(self, info: Info, id: strawberry.ID, name: str) -> Author:  # noqa: A002
-        library = info.context.library
-        library.started.set()
-        await library.release.wait()
-        library.names[id] = name
+        bookshop = info.context.bookshop
+        bookshop.started.set()
+        await bookshop.release.wait()
+        bookshop.names[id] = name
         return Author(id=id, name=name)
 
 
@@ -150,27 +150,27 @@ class BooksSubscription:
     async def book_added(
         self, info: Info, author: strawberry.ID | None = None
     ) -> AsyncIterator[Book]:
-        library = info.context.library
-        library.subscribers += 1
-        library.opened.put_nowait(None)
+        bookshop = info.context.bookshop
+        bookshop.subscribers += 1
+        bookshop.opened.put_nowait(None)
         try:
-            while (isbn := await library.events.get()) is not None:
+            while (isbn := await bookshop.events.get()) is not None:
                 yield next(book for book in BOOKS if book.isbn == isbn)
-                library.events.task_done()
+                bookshop.events.task_done()
         finally:
-            library.subscribers -= 1
-            library.closed.set()
+            bookshop.subscribers -= 1
+            bookshop.closed.set()
 
 
 AUTHORS = build_schema(AuthorsQuery, AuthorsMutation, types=[Author])
 BOOKS_SCHEMA = build_schema(BooksQuery, None, BooksSubscription, types=[Book, BookAuthor])
 
 
-def make_library(library: Library) -> dict[str, SubgraphService]:
-    """The two subgraphs over one library."""
+def make_bookshop(bookshop: Bookshop) -> dict[str, SubgraphService]:
+    """The two subgraphs over one bookshop."""
 
     def context(identity: Identity) -> Context:
-        return Context(identity, library)
+        return Context(identity, bookshop)
 
     return {
         "authors": SubgraphService("authors", AUTHORS, context),
