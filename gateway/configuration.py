@@ -1,0 +1,468 @@
+"""The settings file of `nexus gateway`: YAML, checked as a whole before a port opens.
+
+A secret never stands in it: `file:/run/secrets/name` or `env:NAME` says where it
+is.  Paths are relative to the file.  Every mistake is reported at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from shared.config import ConfigurationError
+
+__all__ = ["Configuration", "SubgraphSection", "json_schema", "masked", "read"]
+
+
+def _resolved(text: str, info: ValidationInfo) -> str:
+    """What a text says, or what the file or variable holds that it names."""
+    if text.startswith("env:"):
+        name = text.removeprefix("env:")
+        found = os.environ.get(name, "")
+        if not found:
+            raise ValueError(f"the environment variable {name} is not set")
+        return found
+    if text.startswith("file:"):
+        path = _beside(Path(text.removeprefix("file:")), info)
+        try:
+            found = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"cannot read {path}: {type(error).__name__}") from error
+        if not found:
+            raise ValueError(f"{path} is empty")
+        return found
+    return text
+
+
+def _beside(path: Path, info: ValidationInfo) -> Path:
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / path
+
+
+def _value(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    return SecretStr(_resolved(value.get_secret_value(), info))
+
+
+def _secret(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.startswith(("env:", "file:")):
+        raise ValueError("a secret in plain text: say file:/path or env:NAME")
+    return SecretStr(_resolved(text, info))
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return text
+
+
+def _http(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("not an http(s) address")
+    return url
+
+
+Text = Annotated[str, AfterValidator(_resolved)]
+"""May be `file:` or `env:`, and is no secret."""
+Value = Annotated[SecretStr, AfterValidator(_value)]
+"""May be `file:` or `env:`, and is never shown."""
+Secret = Annotated[SecretStr, AfterValidator(_secret)]
+"""Must be `file:` or `env:`."""
+Url = Annotated[Text, AfterValidator(_http)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Beside = Annotated[Path, AfterValidator(_beside)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+
+class Cors(_Section):
+    """Which pages of other sites may read answers."""
+
+    origins: tuple[str, ...] = ()
+    """Exact origins, like `https://app.example.com`; a WebSocket is accepted from them, too."""
+    credentials: bool = False
+    """Whether those pages may send cookies."""
+    headers: tuple[str, ...] = ()
+    """Request headers they may send beside the usual ones."""
+    expose_headers: tuple[str, ...] = ()
+    """Response headers they may read beside the usual ones."""
+
+
+class Csrf(_Section):
+    """What a request must show that another site's page could not have sent."""
+
+    headers: tuple[str, ...] = ()
+    """Any of these headers proves it, beside the well-known ones."""
+
+
+class Compression(_Section):
+    """Answers are compressed for clients that accept it; streams never are."""
+
+    enabled: bool = True
+    minimum_bytes: int = Field(default=8_192, ge=256)
+    """Smaller answers are sent as they are."""
+
+
+class Server(_Section):
+    """What the endpoint accepts, and for how long a request may last."""
+
+    timeout_seconds: Seconds = 30.0
+    """The deadline of a whole request."""
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
+    """How long requests under way may last once the process was asked to stop."""
+    max_body_bytes: int = Field(default=2_000_000, ge=1_000)
+    batch_limit: int = Field(default=0, ge=0, le=100)
+    """The most operations in one request; 0 turns batches off."""
+    cors: Cors = Cors()
+    csrf: Csrf = Csrf()
+    compression: Compression = Compression()
+
+
+class Watching(_Section):
+    """How the supergraph is looked at again."""
+
+    interval_seconds: Seconds = 1.0
+
+
+class Propagate(_Section):
+    """Pass on what the client sent: one header, or all whose whole name matches."""
+
+    named: str | None = None
+    matching: Pattern | None = None
+    rename: str | None = None
+    """Under which name; only of one header."""
+    default: Value | None = None
+    """Sent when the client did not send it; only of one header."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Propagate:
+        if (self.named is None) == (self.matching is None):
+            raise ValueError("say either named or matching")
+        if self.named is None and (self.rename is not None or self.default is not None):
+            raise ValueError("rename and default go with named")
+        return self
+
+
+class Insert(_Section):
+    """Send a header with a fixed value."""
+
+    name: str
+    value: Value
+
+
+class Remove(_Section):
+    """Take away what the rules before let through."""
+
+    named: str | None = None
+    matching: Pattern | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Remove:
+        if (self.named is None) == (self.matching is None):
+            raise ValueError("say either named or matching")
+        return self
+
+
+class RequestRule(_Section):
+    """One rule about a header that subgraphs are sent."""
+
+    propagate: Propagate | None = None
+    insert: Insert | None = None
+    remove: Remove | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> RequestRule:
+        if [self.propagate, self.insert, self.remove].count(None) != 2:
+            raise ValueError("say one of propagate, insert and remove")
+        return self
+
+
+class ResponseRule(_Section):
+    """Pass a header of the subgraphs' answers on to the client."""
+
+    named: str
+    keep: Literal["first", "last", "append"] = "append"
+    """Which one, when several answers have it; `append` sends them all."""
+
+
+class Headers(_Section):
+    """Rules in their order."""
+
+    request: tuple[RequestRule, ...] = ()
+    response: tuple[ResponseRule, ...] = ()
+
+
+class EveryHeader(Headers):
+    """Rules for every subgraph; those of one subgraph come after them."""
+
+    request: tuple[RequestRule, ...] = (
+        RequestRule(propagate=Propagate(named="authorization")),
+        RequestRule(propagate=Propagate(named="accept-language")),
+        RequestRule(propagate=Propagate(named="cookie")),
+    )
+
+
+class DocumentLimits(_Section):
+    """The most a document may hold."""
+
+    tokens: int = Field(default=15_000, ge=10)
+    depth: int = Field(default=100, ge=1)
+    aliases: int = Field(default=1_000, ge=1)
+    root_fields: int = Field(default=1_000, ge=1)
+    fields: int = Field(default=5_000, ge=1)
+    directives: int = Field(default=500, ge=1)
+    enforce: bool = True
+    """Off: documents over a limit are counted, logged and served."""
+
+
+class Breaker(_Section):
+    """When a subgraph that fails is not asked any more, and for how long."""
+
+    least_calls: int = Field(default=20, ge=1)
+    """How many calls of the last minute it takes for a judgement."""
+    failing_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    pause_seconds: Seconds = 30.0
+
+
+class Traffic(_Section):
+    """How subgraphs are asked."""
+
+    timeout_seconds: Seconds = 30.0
+    attempts: int = Field(default=2, ge=1, le=10)
+    """How often a query is sent that finds no answer; a mutation is sent once."""
+    retry_pause_seconds: Seconds = 0.1
+    max_connections: int = Field(default=100, ge=1)
+    """To each subgraph."""
+    max_response_bytes: int = Field(default=50_000_000, ge=1_000)
+    breaker: Breaker = Breaker()
+
+
+class SubgraphSection(_Section):
+    """What is different for one subgraph; what is not said is as in `traffic`."""
+
+    url: Url | None = None
+    """Where it is asked; otherwise the address in the supergraph."""
+    subscriptions: Literal["websocket", "sse"] = "websocket"
+    """The protocol of its streams: graphql-transport-ws, or server-sent events."""
+    subscriptions_url: Url | None = None
+    timeout_seconds: Seconds | None = None
+    max_connections: Annotated[int, Field(ge=1)] | None = None
+    headers: Headers = Headers()
+
+
+class Redis(_Section):
+    """A Redis or Valkey that gateways share."""
+
+    url: Secret
+    timeout_seconds: Seconds = 0.5
+
+
+class AutomaticDocuments(_Section):
+    """Texts that clients register with their hash, and then name by it."""
+
+    enabled: bool = True
+    entries: int = Field(default=2_000, ge=1)
+    """How many each process remembers."""
+    redis: Redis | None = None
+    """Where processes find what others were told; without it each has its own."""
+    ttl_seconds: int = Field(default=86_400, ge=60)
+    """How long Redis keeps a text that nobody asks for."""
+
+
+class TrustedDocuments(_Section):
+    """Documents that are known beforehand."""
+
+    manifests: tuple[Beside, ...] = ()
+    """Files of Apollo's, of Relay's or of plain `{id: text}`."""
+    mode: Literal["off", "log", "enforce"] = "off"
+    """What becomes of other texts: served, served and logged, or refused."""
+
+
+class Documents(_Section):
+    """Documents that clients name instead of sending them."""
+
+    automatic: AutomaticDocuments = AutomaticDocuments()
+    trusted: TrustedDocuments = TrustedDocuments()
+
+    @model_validator(mode="after")
+    def _is_served(self) -> Documents:
+        if self.trusted.mode == "enforce" and not self.trusted.manifests:
+            raise ValueError("trusted.mode is enforce and there is no manifest")
+        return self
+
+
+class Introspection(_Section):
+    """What strangers may learn of the schema."""
+
+    enabled: bool = True
+    suggestions: bool | None = None
+    """Whether errors say "Did you mean …?"; without it, as ``enabled``."""
+
+
+class Streams(_Section):
+    """Subscriptions of clients."""
+
+    max_connections: int = Field(default=10_000, ge=1)
+    """Open WebSockets and event streams of this process."""
+    max_operations: int = Field(default=100, ge=1)
+    """On one connection."""
+    max_lifetime_seconds: Seconds | None = None
+    """After it a client is asked to connect again."""
+    idle_seconds: Seconds | None = None
+    """A WebSocket without an operation is closed after it."""
+    max_waiting: int = Field(default=32, ge=1)
+    """Events that wait for a slow client; it is told how many more it missed."""
+    reconnects: int = Field(default=5, ge=0, le=100)
+    """How often in a row a stream of a subgraph that was lost is opened again."""
+    reconnect_pause_seconds: Seconds = 0.5
+    """Before the first time; the pause doubles, with jitter."""
+
+
+class Explain(_Section):
+    """Who may see how an answer came about, by the header `x-nexus-explain`."""
+
+    freely: bool = False
+    """Everybody, for development."""
+    secret: Secret | None = None
+    """Signs the header's values for those who may."""
+
+
+class Telemetry(_Section):
+    """What the process says about itself."""
+
+    otlp_endpoint: Url | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+
+class Authentication(_Section):
+    """Who is calling."""
+
+
+class Authorization(_Section):
+    """What callers may see."""
+
+
+class Cost(_Section):
+    """What operations may cost."""
+
+
+class Configuration(_Section):
+    """Everything that `nexus gateway` may be told."""
+
+    server: Server = Server()
+    supergraph: Watching = Watching()
+    headers: EveryHeader = EveryHeader()
+    limits: DocumentLimits = DocumentLimits()
+    traffic: Traffic = Traffic()
+    subgraphs: dict[str, SubgraphSection] = {}
+    """By their names in the supergraph."""
+    documents: Documents = Documents()
+    introspection: Introspection = Introspection()
+    subscriptions: Streams = Streams()
+    override_labels: tuple[str, ...] = ()
+    """Labels of `@override` that are switched on; `percent(…)` needs no mention."""
+    explain: Explain = Explain()
+    telemetry: Telemetry = Telemetry()
+    authentication: Authentication = Authentication()
+    authorization: Authorization = Authorization()
+    cost: Cost = Cost()
+
+    def of_subgraph(self, name: str) -> SubgraphSection:
+        """What the file says of one subgraph, perhaps nothing."""
+        return self.subgraphs.get(name, _NOTHING)
+
+    def check_subgraphs(self, names: Iterable[str]) -> None:
+        """Raise `ConfigurationError` for sections of subgraphs that there are not."""
+        unknown = sorted(set(self.subgraphs) - set(names))
+        if unknown:
+            raise ConfigurationError(
+                "\n".join(
+                    f"subgraphs.{name}: the supergraph has no such subgraph" for name in unknown
+                )
+            )
+
+
+_NOTHING = SubgraphSection()
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's booleans (`off` is a word), and no key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[object] = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name = self.construct_object(key, deep=deep)
+            if name in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{name} stands there twice", problem_mark=key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|false)$"), list("tf"))
+
+
+def read(path: Path) -> Configuration:
+    """The settings in a file; raises `ConfigurationError` with every problem, one a line."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        # As JSON, in which a list may stand for a tuple and a text for a path.
+        text = orjson.dumps({} if content is None else content)
+        return Configuration.model_validate_json(text, context={"folder": path.parent})
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+        raise ConfigurationError(f"{path} is not YAML: {error}") from error
+    except ValidationError as error:
+        problems = [_problem(item["loc"], item["msg"]) for item in error.errors()]
+        raise ConfigurationError("\n".join(problems)) from None
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    where = ".".join(map(str, location)) or "the file"
+    said = message.removeprefix("Value error, ").replace(
+        "Extra inputs are not permitted", "unknown"
+    )
+    return f"{where}: {said}"
+
+
+def masked(configuration: Configuration) -> str:
+    """The effective settings as YAML, secrets shown as asterisks."""
+    shown: str = yaml.safe_dump(configuration.model_dump(mode="json"), sort_keys=False)
+    return shown
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of the file, for editors."""
+    return Configuration.model_json_schema()
