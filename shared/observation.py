@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import structlog
 from opentelemetry import context as otel
-from opentelemetry.trace import SpanKind, StatusCode
-from starlette.datastructures import Headers, MutableHeaders
+from opentelemetry.trace import StatusCode
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 from shared import deadline
 from shared.errors import NexusError
-from shared.logger import get_logger, service_name
-from shared.telemetry import REQUEST_DURATION, remote_context, tracer
+from shared.logger import get_logger, request_id, service_name
+from shared.telemetry import REQUEST_DURATION, remote_context, request_span
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -32,7 +31,7 @@ _ACCEPTED_ID = re.compile(r"[\w.-]{1,64}")
 _MOST_OPERATIONS = 200
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 # As long as their clients stay: they would say nothing about speed.
-_STREAMS = ("text/event-stream", "multipart/mixed", "application/zip")
+_STREAMS = (b"text/event-stream", b"multipart/mixed", b"application/zip")
 
 
 def _no_operation(_: Scope) -> str | None:
@@ -45,7 +44,8 @@ class Observed:
     ``operation`` names the GraphQL operation of a finished request; only so many
     different names become labels of the metric, the rest count as ``other``.
     With ``inherits_deadline`` a caller may say how long it waits, as one of our
-    own processes does; a client of the public edge may not.
+    own processes does; a client of the public edge may not.  Every response gets
+    ``headers`` that it does not have, and the request's id.
     What the application raises is a bug: logged once here, and answered as
     ``INTERNAL`` with the trace id.
     """
@@ -58,8 +58,10 @@ class Observed:
         timeout_seconds: float,
         operation: Callable[[Scope], str | None] = _no_operation,
         inherits_deadline: bool = False,
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         self._inherits_deadline = inherits_deadline
+        self._headers = headers
         self._app = app
         self._service = service
         self._timeout_seconds = timeout_seconds
@@ -72,21 +74,21 @@ class Observed:
             return
         headers = Headers(scope=scope)
         service_name.set(self._service)
-        request_id = _request_id(headers)
-        scope.setdefault("state", {})["request_id"] = request_id
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            if scope["type"] == "http":
-                await self._http(scope, receive, send, headers, request_id)
-            else:
-                # A socket outlives every trace: each of its operations has its own spans.
-                token = otel.attach(remote_context(headers))
-                try:
-                    await self._app(scope, receive, send)
-                finally:
-                    otel.detach(token)
+        name = _request_id(headers)
+        request_id.set(name)
+        scope.setdefault("state", {})["request_id"] = name
+        if scope["type"] == "http":
+            await self._http(scope, receive, send, headers, name)
+        else:
+            # A socket outlives every trace: each of its operations has its own spans.
+            token = otel.attach(remote_context(headers))
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                otel.detach(token)
 
     async def _http(
-        self, scope: Scope, receive: Receive, send: Send, headers: Headers, request_id: str
+        self, scope: Scope, receive: Receive, send: Send, headers: Headers, name: str
     ) -> None:
         status = 0
         streams = False
@@ -95,18 +97,17 @@ class Observed:
             nonlocal status, streams
             if message["type"] == "http.response.start":
                 status = message["status"]
-                answered = MutableHeaders(scope=message)
-                answered[REQUEST_ID] = request_id
-                streams = answered.get("content-type", "").startswith(_STREAMS)
+                own = dict(message["headers"])
+                streams = own.get(b"content-type", b"").startswith(_STREAMS)
+                added = [header for header in self._headers if header[0] not in own]
+                answered = [*message["headers"], *added, (b"x-request-id", name.encode())]
+                message = {**message, "headers": answered}
             await send(message)
 
         started = time.perf_counter()
         told = headers if self._inherits_deadline else {}
         expiry = deadline.deadline.set(deadline.from_headers(told, self._timeout_seconds))
-        parent = remote_context(headers)
-        with tracer.start_as_current_span(
-            scope["method"], context=parent, kind=SpanKind.SERVER
-        ) as span:
+        with request_span(scope["method"], headers) as span:
             try:
                 await self._app(scope, receive, observed_send)
             except Exception:

@@ -6,7 +6,9 @@ A span stands for a request, a plan, a fetch, a job: never for a field.
 from __future__ import annotations
 
 import asyncio
+import random
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -14,6 +16,8 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import REGISTRY, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -36,6 +40,8 @@ __all__ = [
     "current_headers",
     "metrics",
     "remote_context",
+    "request_span",
+    "span",
     "tracer",
 ]
 
@@ -54,23 +60,76 @@ _LAG = tuple(
 )
 
 _propagator = TraceContextTextMapPropagator()
+_NO_SPAN = nullcontext(INVALID_SPAN)
 
 
 def configure(settings: TelemetrySettings, *, service: str) -> Callable[[], None]:
-    """Make spans real, and export them where an OTLP endpoint is set; returns the shutdown."""
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    if settings.otlp_endpoint:
-        endpoint = settings.otlp_endpoint.rstrip("/") + "/v1/traces"
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    """Export spans where an OTLP endpoint is set, else only give them ids; returns the shutdown."""
+    endpoint = settings.otlp_endpoint
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": service}),
+        sampler=DEFAULT_ON if endpoint else ALWAYS_OFF,
+    )
+    if endpoint:
+        url = endpoint.rstrip("/") + "/v1/traces"
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=url)))
     trace.set_tracer_provider(provider)
     return provider.shutdown
 
 
+def span(name: str) -> AbstractContextManager[Span]:
+    """A span for a block of work; where none are exported, the block stays in the one around it."""
+    return tracer.start_as_current_span(name) if _exported() else _NO_SPAN
+
+
+def request_span(name: str, headers: Mapping[str, str]) -> AbstractContextManager[Span]:
+    """The span of a request in the trace its headers name, or in a new one.
+
+    Where spans are not exported it costs next to nothing and still has its ids.
+    """
+    context = remote_context(headers) if "traceparent" in headers else None
+    if _exported():
+        return tracer.start_as_current_span(name, context=context, kind=SpanKind.SERVER)
+    return trace.use_span(_unexported(context))
+
+
+def _exported() -> bool:
+    provider = trace.get_tracer_provider()
+    return isinstance(provider, TracerProvider) and provider.sampler is not ALWAYS_OFF
+
+
+def _unexported(context: Context | None) -> Span:
+    parent = trace.get_current_span(context).get_span_context() if context else None
+    if parent is None or not parent.is_valid:
+        return NonRecordingSpan(SpanContext(_new_trace_id(), _new_span_id(), is_remote=False))
+    return NonRecordingSpan(
+        SpanContext(
+            parent.trace_id,
+            _new_span_id(),
+            is_remote=False,
+            trace_flags=parent.trace_flags,
+            trace_state=parent.trace_state,
+        )
+    )
+
+
+def _new_trace_id() -> int:
+    return random.getrandbits(128) or 1
+
+
+def _new_span_id() -> int:
+    return random.getrandbits(64) or 1
+
+
 def current_headers() -> dict[str, str]:
     """The W3C trace headers that carry the current span to another process or a job."""
-    headers: dict[str, str] = {}
-    _propagator.inject(headers)
-    return headers
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return {}
+    place = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    if context.trace_state:
+        return {"traceparent": place, "tracestate": context.trace_state.to_header()}
+    return {"traceparent": place}
 
 
 def remote_context(headers: Mapping[str, str]) -> Context:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+__all__ = ["SECURITY_HEADERS", "cors"]
 
-__all__ = ["SecurityHeaders", "cors"]
-
-_HEADERS = (
+SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -22,57 +18,52 @@ _HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
+"""Sent with each response, unless it has its own."""
+
+_ALLOWED = (
+    "accept",
+    "apollo-require-preflight",
+    "apollographql-client-name",
+    "apollographql-client-version",
+    "authorization",
+    "content-type",
+    "graphql-client-name",
+    "graphql-client-version",
+    "graphql-require-preflight",
+    "idempotency-key",
+    "traceparent",
+    "tracestate",
+    "x-apollo-operation-name",
+    "x-graphql-event-stream-token",
+    "x-request-id",
+)
+_EXPOSED = (
+    "retry-after",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "x-request-id",
+)
 
 
-class SecurityHeaders:
-    """ASGI middleware: each of these headers, unless the response has its own."""
+def cors(
+    origins: Sequence[str],
+    *,
+    credentials: bool = False,
+    headers: Sequence[str] = (),
+    expose_headers: Sequence[str] = (),
+) -> Middleware:
+    """The middleware that lets exactly these origins read responses.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def careful_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = list(message["headers"])
-                names = {name for name, _ in own}
-                own.extend(header for header in _HEADERS if header[0] not in names)
-                message = {**message, "headers": own}
-            await send(message)
-
-        await self._app(scope, receive, careful_send)
-
-
-def cors(origins: Sequence[str]) -> Middleware:
-    """The middleware that lets exactly these origins read responses."""
+    With ``credentials`` their pages may send cookies.  Both kinds of headers are
+    allowed beside the usual ones.
+    """
     return Middleware(
         CORSMiddleware,
         allow_origins=tuple(origins),
+        allow_credentials=credentials,
         allow_methods=("GET", "POST", "PUT", "DELETE"),
-        allow_headers=(
-            "accept",
-            "apollo-require-preflight",
-            "authorization",
-            "content-type",
-            "graphql-client-name",
-            "graphql-client-version",
-            "graphql-require-preflight",
-            "idempotency-key",
-            "traceparent",
-            "tracestate",
-            "x-apollo-operation-name",
-            "x-graphql-event-stream-token",
-            "x-request-id",
-        ),
-        expose_headers=(
-            "retry-after",
-            "x-ratelimit-limit",
-            "x-ratelimit-remaining",
-            "x-ratelimit-reset",
-            "x-request-id",
-        ),
+        allow_headers=(*_ALLOWED, *headers),
+        expose_headers=(*_EXPOSED, *expose_headers),
         max_age=86_400,
     )

@@ -13,7 +13,7 @@ from gateway.transports.forwarding import ForwardedRequest, ForwardedResponse
 from shared.deadline import remaining
 from shared.protocols.lifetime import closing
 from shared.protocols.service import GraphQLRequest, GraphQLResult
-from shared.telemetry import tracer
+from shared.telemetry import span
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -44,7 +44,7 @@ class LocalTransport:
         """The answer, within what remains of the request's time."""
         name = request.fetch.subgraph
         service = self._service(name)
-        with tracer.start_as_current_span(f"fetch {name}"):
+        with span(f"fetch {name}"):
             try:
                 async with asyncio.timeout(remaining(self._timeout_seconds)):
                     result = await service.execute(_question(request), request.context.identity)
