@@ -174,18 +174,35 @@ def seed(url: str) -> None:
 
 
 @main.command()
-@click.option("--supergraph", required=True, help="A file or an http(s) address; it is watched.")
+@click.option("--supergraph", help="A file or an http(s) address; it is watched.")
+@click.option("--config", "settings", type=FILE, help="The settings, in YAML.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=4000, show_default=True, type=PORT, help="Where to listen.")
-def gateway(*, supergraph: str, host: str, port: int) -> None:
+@click.option("--check", is_flag=True, help="Print all settings, secrets masked; serve nothing.")
+@click.option("--schema", is_flag=True, help="Print the JSON schema of the settings' file.")
+def gateway(
+    *,
+    supergraph: str | None,
+    settings: Path | None,
+    host: str,
+    port: int,
+    check: bool,
+    schema: bool,
+) -> None:
     """Serve any standard supergraph, with nothing of ours around it.
 
     At /graphql, and its health at /health. Subgraphs are asked over HTTP.
     """
-    from cli import serving
+    from cli import any_gateway
 
-    with serving.listen(host, port) as listener:
-        serving.run_standalone(supergraph, listener)
+    if schema:
+        click.echo(any_gateway.schema())
+    elif check:
+        click.echo(any_gateway.settings(settings), nl=False)
+    elif supergraph is None:
+        raise click.UsageError("Missing option '--supergraph'.")
+    else:
+        any_gateway.run(supergraph, settings, host=host, port=port)
 
 
 @main.command()

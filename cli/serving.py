@@ -19,11 +19,19 @@ from starlette.types import ASGIApp
 
 from cli import worker
 from gateway import standalone
+from gateway.configuration import Configuration
 from gateway.federation.supergraph import SupergraphError
 from gateway.reloading import SourceUnavailable
 from shared import cache, logger, subgraph, telemetry
 from shared.auth import ServiceTokens, Verifier
-from shared.config import SUBGRAPHS, HttpSettings, Settings, TelemetrySettings, required
+from shared.config import (
+    SUBGRAPHS,
+    ConfigurationError,
+    HttpSettings,
+    Settings,
+    TelemetrySettings,
+    required,
+)
 
 GRACE = 15
 log = logger.get_logger(__name__)
@@ -130,21 +138,26 @@ async def _serve_with_children(what: str, count: int, listener: socket.socket) -
     return 0 if stopping.done() else 1
 
 
-def run_standalone(supergraph: str, listener: socket.socket) -> None:
+def run_standalone(supergraph: str, told: Configuration, listener: socket.socket) -> None:
     """Serves any supergraph until SIGTERM or SIGINT."""
     _end_well_when_asked()
-    uvloop.run(_serve_standalone(supergraph, listener))
+    uvloop.run(_serve_standalone(supergraph, told, listener))
 
 
-async def _serve_standalone(supergraph: str, listener: socket.socket) -> None:
-    logger.configure(TelemetrySettings(), service="gateway")
+async def _serve_standalone(supergraph: str, told: Configuration, listener: socket.socket) -> None:
+    watched = TelemetrySettings(**told.telemetry.model_dump())
+    logger.configure(watched, service="gateway")
+    flush = telemetry.configure(watched, service="gateway")
     draining = asyncio.Event()
     try:
-        app = await standalone.create(supergraph, draining=draining)
-    except (SupergraphError, SourceUnavailable) as error:
+        app = await standalone.create(supergraph, told, draining=draining)
+    except (ConfigurationError, SupergraphError, SourceUnavailable) as error:
         raise ClickException(f"{supergraph}: {error}") from error
-    settings = HttpSettings()
+    settings = HttpSettings(
+        max_body_bytes=told.server.max_body_bytes, drain_seconds=told.server.drain_seconds
+    )
     await Server(_configuration(app, settings), draining, None).serve(sockets=[listener])
+    flush()
 
 
 async def serve(

@@ -18,7 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from gateway import health
 from gateway.context import RequestContext, operation_of
-from gateway.documents import Documents, MemoryStore, read_manifest
+from gateway.documents import Documents, MemoryStore, read_manifests
 from gateway.explain import HEADER as EXPLAIN_HEADER
 from gateway.explain import may_explain
 from gateway.federation.supergraph import Supergraph, SupergraphError
@@ -30,7 +30,7 @@ from gateway.rest import openapi, privacy, webhooks
 from gateway.rest.operations import routes as rest_routes
 from gateway.rest.subgraphs import asking
 from gateway.runtime import Runtime, Transport
-from gateway.security.headers import SecurityHeaders, cors
+from gateway.security.headers import SECURITY_HEADERS, cors
 from gateway.security.limits import Limits
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.local import LocalTransport
@@ -116,8 +116,8 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
                 service="gateway",
                 timeout_seconds=settings.http.request_timeout_seconds,
                 operation=operation_of,
+                headers=SECURITY_HEADERS,
             ),
-            Middleware(SecurityHeaders),
             *([cors(settings.http.allowed_origins)] if settings.http.allowed_origins else []),
         ],
         lifespan=lifespan,
@@ -211,16 +211,9 @@ def _pipeline(settings: Settings, runtime: Runtime) -> Pipeline:
 
 def _documents(settings: Settings) -> Documents:
     graphql = settings.graphql
-    trusted: dict[str, str] = {}
-    if graphql.trusted_documents is not None:
-        try:
-            trusted = read_manifest(graphql.trusted_documents)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ConfigurationError(
-                f"cannot read the trusted documents {graphql.trusted_documents}: {error}"
-            ) from error
+    manifest = graphql.trusted_documents
     return Documents(
-        trusted=trusted,
+        trusted=read_manifests([manifest] if manifest is not None else []),
         mode=graphql.untrusted_documents,
         automatic=MemoryStore() if graphql.automatic_documents else None,
     )

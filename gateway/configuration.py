@@ -99,7 +99,10 @@ class _Section(BaseModel):
 
 
 class Cors(_Section):
-    """Which pages of other sites may read answers."""
+    """Which pages of other sites may read answers.
+
+    What such a page could send without asking first is refused whatever stands here.
+    """
 
     origins: tuple[str, ...] = ()
     """Exact origins, like `https://app.example.com`; a WebSocket is accepted from them, too."""
@@ -109,13 +112,6 @@ class Cors(_Section):
     """Request headers they may send beside the usual ones."""
     expose_headers: tuple[str, ...] = ()
     """Response headers they may read beside the usual ones."""
-
-
-class Csrf(_Section):
-    """What a request must show that another site's page could not have sent."""
-
-    headers: tuple[str, ...] = ()
-    """Any of these headers proves it, beside the well-known ones."""
 
 
 class Compression(_Section):
@@ -137,7 +133,6 @@ class Server(_Section):
     batch_limit: int = Field(default=0, ge=0, le=100)
     """The most operations in one request; 0 turns batches off."""
     cors: Cors = Cors()
-    csrf: Csrf = Csrf()
     compression: Compression = Compression()
 
 

@@ -13,7 +13,7 @@ from shared.auth import ANONYMOUS, Identity
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-__all__ = ["RequestContext", "operation_of", "remember"]
+__all__ = ["RequestContext", "operation_of", "remember", "remembered"]
 
 _KEY = "nexus.context"
 
@@ -28,7 +28,8 @@ class RequestContext:
     ``headers`` are the client's, where propagation rules may want them for
     subgraphs.  ``explain`` says that this client may see how its answer came
     about.  ``scopes`` and ``policies`` are what the supergraph's `@requiresScopes`
-    and `@policy` ask for: what is not there is denied.
+    and `@policy` ask for: what is not there is denied.  ``returned_headers`` are those
+    of subgraphs that the client gets.
     """
 
     identity: Identity = ANONYMOUS
@@ -42,6 +43,7 @@ class RequestContext:
     scopes: frozenset[str] = frozenset()
     policies: frozenset[str] = frozenset()
     cache_policy: CachePolicy = field(default_factory=CachePolicy)
+    returned_headers: dict[str, list[str]] = field(default_factory=dict)
 
     def authorization(self) -> Authorization:
         """What the caller has when the supergraph asks for something."""
@@ -50,11 +52,17 @@ class RequestContext:
 
 
 def remember(context: RequestContext, scope: Scope) -> None:
-    """Let what surrounds the application see the request's context, for its log line."""
+    """Let what surrounds the application see the request's context."""
     scope[_KEY] = context
+
+
+def remembered(scope: Scope) -> RequestContext | None:
+    """The context of a request, once there is one."""
+    context: RequestContext | None = scope.get(_KEY)
+    return context
 
 
 def operation_of(scope: Scope) -> str | None:
     """The name of the GraphQL operation that a request ran, if it had one."""
-    context: RequestContext | None = scope.get(_KEY)
+    context = remembered(scope)
     return context.operation_name if context is not None else None

@@ -8,7 +8,7 @@ first sends the text with its hash.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -17,17 +17,18 @@ import orjson
 from prometheus_client import Counter
 
 from gateway.cache import LruCache
+from shared.config import ConfigurationError
 from shared.errors import NexusError
 from shared.logger import get_logger
 
 if TYPE_CHECKING:
     from shared.protocols.service import GraphQLRequest
 
-__all__ = ["DocumentStore", "Documents", "MemoryStore", "read_manifest"]
+__all__ = ["DocumentStore", "Documents", "MemoryStore", "read_manifests"]
 
 logger = get_logger(__name__)
 
-Mode = Literal["serve", "log", "refuse"]
+Mode = Literal["off", "log", "enforce"]
 
 _UNTRUSTED = Counter(
     "graphql_untrusted_documents_total", "Texts that the manifest lacks.", ("mode",)
@@ -43,6 +44,13 @@ class PersistedQueryNotFound(_Refused):
 
     code = "PERSISTED_QUERY_NOT_FOUND"
     message = "PersistedQueryNotFound"
+
+
+class PersistedQueryNotSupported(_Refused):
+    """Clients send only texts from when they read this."""
+
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+    message = "PersistedQueryNotSupported"
 
 
 class PersistedQueryMismatch(_Refused):
@@ -105,12 +113,12 @@ class Documents:
     """Finds the text of a request.
 
     ``trusted`` maps ids to texts.  ``mode`` says what becomes of a text that is
-    not among them: ``serve`` it, serve and ``log`` it, or ``refuse`` it.
+    not among them: ``off`` serves it, ``log`` serves and logs it, ``enforce`` refuses it.
     ``automatic`` keeps what clients register; None turns that off.
     """
 
     trusted: Mapping[str, str] = field(default_factory=dict)
-    mode: Mode = "serve"
+    mode: Mode = "off"
     automatic: DocumentStore | None = field(default_factory=MemoryStore)
     _texts: frozenset[str] = field(init=False)
 
@@ -122,9 +130,12 @@ class Documents:
         digest = _persisted_digest(request.extensions)
         named = request.document_id or digest
         if named is not None and named in self.trusted:
+            trusted = self.trusted[named]
             if request.query and request.document_id is not None:
                 raise IdAndBody
-            return self.trusted[named]
+            if request.query and request.query != trusted:
+                raise PersistedQueryMismatch
+            return trusted
         if request.document_id is not None:
             raise UnknownDocument
         if digest is not None:
@@ -136,7 +147,7 @@ class Documents:
 
     async def _registered(self, digest: str, text: str) -> str:
         if self.automatic is None:
-            raise PersistedQueryNotFound
+            raise PersistedQueryNotSupported
         if not text:
             found = await self.automatic.get(digest)
             if found is None:
@@ -149,10 +160,10 @@ class Documents:
         return text
 
     def _check(self, text: str) -> None:
-        if self.mode == "serve" or _digest(text) in self._texts:
+        if self.mode == "off" or _digest(text) in self._texts:
             return
         _UNTRUSTED.labels(self.mode).inc()
-        if self.mode == "refuse":
+        if self.mode == "enforce":
             raise UntrustedDocument
         logger.warning("graphql.untrusted_document", digest=_digest(text))
 
@@ -169,17 +180,28 @@ def _persisted_digest(extensions: Mapping[str, Any]) -> str | None:
     return digest.lower() if isinstance(digest, str) else None
 
 
-def read_manifest(path: Path) -> dict[str, str]:
-    """Ids and texts of a manifest: Apollo's, or Relay's and others' plain ``{id: text}``.
+def read_manifests(paths: Iterable[Path]) -> dict[str, str]:
+    """Ids and texts of manifests: Apollo's, or Relay's and others' plain ``{id: text}``.
 
-    Raises `ValueError` for a file that is neither.
+    Raises `ConfigurationError` for a file that is neither, or cannot be read.
     """
-    content = orjson.loads(path.read_bytes())
+    found: dict[str, str] = {}
+    for path in paths:
+        try:
+            found.update(_manifest(orjson.loads(path.read_bytes())))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ConfigurationError(
+                f"cannot read the trusted documents {path}: {type(error).__name__}: {error}"
+            ) from error
+    return found
+
+
+def _manifest(content: object) -> dict[str, str]:
     if not isinstance(content, dict):
-        raise TypeError(f"{path} is not a manifest of documents")
+        raise TypeError("not a manifest of documents")
     operations = content.get("operations")
     if isinstance(operations, list):
         content = {each["id"]: each["body"] for each in operations}
     if not all(isinstance(text, str) for text in content.values()):
-        raise TypeError(f"{path} is not a manifest of documents")
+        raise TypeError("not a manifest of documents")
     return content

@@ -20,13 +20,12 @@ from shared.errors import Unauthenticated, Unavailable
 from shared.logger import get_logger
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
 
     from gateway.federation.transport import SubgraphTransport
     from shared.access_lists import AccessLists
 
-__all__ = ["Caller", "Callers", "ask_orgs", "audience_of", "context_of"]
+__all__ = ["Caller", "Callers", "ask_orgs", "audience_of", "client_of", "context_of"]
 
 logger = get_logger(__name__)
 
@@ -146,12 +145,13 @@ async def context_of(
     token = headers.get("authorization") or _text(init, "authorization", "Authorization")
     agent = headers.get("user-agent", "")[:_LONGEST_AGENT]
     caller = await callers.identify(token, user_agent=agent or None)
+    name, version = client_of(headers)
     context = RequestContext(
         identity=caller.identity,
         audience=audience_of(caller.identity),
         expires_at=caller.expires_at,
-        client_name=_client(headers, "name"),
-        client_version=_client(headers, "version"),
+        client_name=name,
+        client_version=version,
     )
     remember(context, connection.scope)
     return context
@@ -162,7 +162,12 @@ def audience_of(identity: Identity) -> Hashable:
     return (identity.user_id, frozenset(identity.memberships.items()))
 
 
-def _client(headers: Headers, what: str) -> str | None:
+def client_of(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """What a client calls itself, and its version."""
+    return _client(headers, "name"), _client(headers, "version")
+
+
+def _client(headers: Mapping[str, str], what: str) -> str | None:
     found = headers.get(f"graphql-client-{what}") or headers.get(f"apollographql-client-{what}")
     return found[:_LONGEST_CLIENT] if found else None
 

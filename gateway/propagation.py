@@ -1,4 +1,4 @@
-"""Which of a client's headers reach which subgraph, by rule."""
+"""Which of a client's headers reach which subgraph, and which of theirs the client, by rule."""
 
 from __future__ import annotations
 
@@ -6,8 +6,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["Insert", "Propagate", "Propagation", "Remove"]
+from gateway.context import RequestContext, remembered
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = [
+    "Insert",
+    "Propagate",
+    "Propagation",
+    "Remove",
+    "Return",
+    "ReturnPropagation",
+    "ReturnedHeaders",
+]
 
 # They belong to one connection or describe one body; passing them on would be wrong.
 _NEVER = frozenset(
@@ -112,3 +127,62 @@ def _matching(rule: Propagate, headers: Mapping[str, str]) -> dict[str, str]:
 @lru_cache(maxsize=4096)
 def _is_meant(pattern: str, name: str) -> bool:
     return re.fullmatch(pattern, name) is not None
+
+
+Keep = Literal["first", "last", "append"]
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Pass a header of subgraphs on to the client; ``keep`` says which, if several sent it."""
+
+    name: str
+    keep: Keep
+
+
+class ReturnPropagation:
+    """Rules about the headers of subgraphs' answers: all subgraphs', then those of one.
+
+    Headers that belong to one connection or body are never passed on.
+    """
+
+    def __init__(
+        self, rules: tuple[Return, ...], by_subgraph: Mapping[str, tuple[Return, ...]]
+    ) -> None:
+        self._rules = rules
+        self._by_subgraph = by_subgraph
+
+    def __bool__(self) -> bool:
+        return bool(self._rules or any(self._by_subgraph.values()))
+
+    def take(self, context: RequestContext, subgraph: str, headers: CIMultiDictProxy[str]) -> None:
+        """Keep what the rules name of one answer."""
+        for rule in (*self._rules, *self._by_subgraph.get(subgraph, ())):
+            name = rule.name.lower()
+            found = headers.getall(name, []) if name not in _NEVER else []
+            kept = context.returned_headers.setdefault(name, []) if found else []
+            if rule.keep == "append":
+                kept.extend(found)
+            elif found and (rule.keep == "last" or not kept):
+                kept[:] = found
+
+
+class ReturnedHeaders:
+    """ASGI middleware: adds what `ReturnPropagation` kept for the request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def adding(message: Message) -> None:
+            context = remembered(scope)
+            if message["type"] == "http.response.start" and context is not None:
+                added = [
+                    (name.encode("latin-1"), value.encode("utf-8", "surrogateescape"))
+                    for name, values in context.returned_headers.items()
+                    for value in values
+                ]
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
+        await self._app(scope, receive, adding)

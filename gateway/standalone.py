@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,18 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
-from gateway import health
+from gateway import health, propagation
+from gateway.configuration import Configuration
 from gateway.context import RequestContext, operation_of, remember
+from gateway.documents import Documents, MemoryStore, read_manifests
+from gateway.explain import HEADER as EXPLAIN_HEADER
+from gateway.explain import may_explain
+from gateway.identity import client_of
 from gateway.pipeline import Pipeline
-from gateway.propagation import Propagation
+from gateway.propagation import Propagation, ReturnedHeaders, ReturnPropagation
 from gateway.reloading import Reloading, source_of
 from gateway.runtime import Runtime
-from gateway.security.headers import SecurityHeaders, cors
+from gateway.security.headers import SECURITY_HEADERS, cors
 from gateway.security.limits import Limits
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.traffic import CircuitBreakers, Traffic
@@ -30,70 +36,52 @@ from shared.telemetry import metrics
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
+    from starlette.types import ASGIApp
 
+    from gateway import configuration as config
     from gateway.federation.supergraph import Supergraph
 
 __all__ = ["create"]
 
-_LIMITS = Limits(
-    tokens=15_000, depth=100, aliases=1_000, root_fields=1_000, fields=5_000, directives=500
-)
-_FORWARDED = ("authorization", "accept-language", "cookie")
-
 
 async def create(
-    location: str,
-    *,
-    draining: asyncio.Event,
-    timeout_seconds: float = 30.0,
-    max_body_bytes: int = 2_000_000,
-    introspection: bool = True,
-    allowed_origins: Sequence[str] = (),
-    propagation: Propagation | None = None,
-    watch_seconds: float = 1.0,
+    location: str, configuration: Configuration | None = None, *, draining: asyncio.Event
 ) -> Starlette:
     """The gateway of the supergraph at a path or an http(s) address, which is watched.
 
-    Subgraphs are asked at the addresses in the supergraph, and get the headers
-    of the client that ``propagation`` lets through.  Nobody is identified here, so
-    all that the supergraph protects (`@authenticated`, `@requiresScopes`, `@policy`)
-    is refused to every caller, whatever headers they send.  Raises `SupergraphError` or
-    `SourceUnavailable` when there is nothing to serve.
+    Subgraphs are asked at the addresses in the supergraph or in ``configuration``, and
+    get the headers of the client that its rules let through.  Nobody is identified here,
+    so all that the supergraph protects (`@authenticated`, `@requiresScopes`, `@policy`)
+    is refused to every caller, whatever headers they send.  Raises `SupergraphError`,
+    `SourceUnavailable` or `ConfigurationError` when it cannot be served.
     """
-    breakers = CircuitBreakers()
-    rules = propagation or Propagation.named(*_FORWARDED)
-
-    def headers(context: RequestContext, subgraph: str) -> Mapping[str, str]:
-        return rules.to_subgraph(context.headers, subgraph)
+    told = configuration or Configuration()
+    requested, returned = _propagation(told)
+    breakers = CircuitBreakers(**told.traffic.breaker.model_dump())
 
     def make_runtime(supergraph: Supergraph) -> Runtime:
-        endpoints = {
-            name: SubgraphEndpoint(info.url) for name, info in supergraph.subgraphs.items()
-        }
-        transport = Traffic(
-            HttpTransport(endpoints, headers, timeout_seconds=timeout_seconds), breakers
+        suggestions = told.introspection.suggestions
+        return Runtime(
+            supergraph,
+            _transport(told, supergraph, requested, returned, breakers),
+            limits=Limits(**told.limits.model_dump()),
+            hide_suggestions=not (
+                told.introspection.enabled if suggestions is None else suggestions
+            ),
         )
-        return Runtime(supergraph, transport, limits=_LIMITS, hide_suggestions=not introspection)
 
-    reloading = Reloading(source_of(location), make_runtime, interval_seconds=watch_seconds)
-    pipeline = Pipeline(
-        await reloading.first(), introspection=introspection, timeout_seconds=timeout_seconds
+    reloading = Reloading(
+        source_of(location), make_runtime, interval_seconds=told.supergraph.interval_seconds
     )
-
-    def context_of(headers: Mapping[str, str]) -> RequestContext:
-        return RequestContext(headers=headers, audience=rules.audience(headers))
-
-    async def from_request(connection: HTTPConnection) -> RequestContext:
-        context = context_of(dict(connection.headers))
-        remember(context, connection.scope)
-        return context
-
-    async def from_init(
-        connection: HTTPConnection, payload: Mapping[str, object]
-    ) -> RequestContext:
-        # Browsers cannot set headers on a socket; its init message carries them.
-        given = {name.lower(): value for name, value in payload.items() if isinstance(value, str)}
-        return context_of({**dict(connection.headers), **given})
+    first = await reloading.first()
+    told.check_subgraphs(first.supergraph.subgraphs)
+    pipeline = Pipeline(
+        first,
+        introspection=told.introspection.enabled,
+        timeout_seconds=told.server.timeout_seconds,
+        switched_on_labels=told.override_labels,
+        documents=_documents(told.documents),
+    )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -103,19 +91,7 @@ async def create(
         await asyncio.wait([watching])
         await pipeline.close()
 
-    endpoint = GraphQLEndpoint(
-        http=GraphQLHTTP(pipeline, from_request, max_body_bytes=max_body_bytes, draining=draining),
-        websocket=GraphQLWebSocket(
-            pipeline,
-            from_init,
-            max_message_bytes=max_body_bytes,
-            allowed_origins=allowed_origins,
-            draining=draining,
-        ),
-        event_streams=EventStreams(
-            pipeline, from_request, max_body_bytes=max_body_bytes, draining=draining
-        ),
-    )
+    endpoint = _endpoint(told, pipeline, requested, draining, shared=not returned)
     ready = health.Ready({}, draining).respond
     return Starlette(
         routes=[
@@ -126,15 +102,165 @@ async def create(
             Route("/health/ready", ready),
             Route("/metrics", metrics),
         ],
-        middleware=[
-            Middleware(
-                Observed,
-                service="gateway",
-                timeout_seconds=timeout_seconds,
-                operation=operation_of,
-            ),
-            Middleware(SecurityHeaders),
-            *([cors(allowed_origins)] if allowed_origins else []),
-        ],
+        middleware=_middleware(told.server, returns=bool(returned)),
         lifespan=lifespan,
+    )
+
+
+def _middleware(server: config.Server, *, returns: bool) -> list[Middleware]:
+    origins, *rest = server.cors.model_dump().items()
+    return [
+        Middleware(
+            Observed,
+            service="gateway",
+            timeout_seconds=server.timeout_seconds,
+            operation=operation_of,
+            headers=SECURITY_HEADERS,
+        ),
+        *([cors(origins[1], **dict(rest))] if origins[1] else []),
+        *([Middleware(ReturnedHeaders)] if returns else []),
+    ]
+
+
+def _transport(
+    told: Configuration,
+    supergraph: Supergraph,
+    requested: Propagation,
+    returned: ReturnPropagation,
+    breakers: CircuitBreakers,
+) -> Traffic:
+    def headers(context: RequestContext, subgraph: str) -> Mapping[str, str]:
+        return requested.to_subgraph(context.headers, subgraph)
+
+    inner = HttpTransport(
+        {
+            name: _subgraph_endpoint(info.url, told.of_subgraph(name))
+            for name, info in supergraph.subgraphs.items()
+        },
+        headers,
+        timeout_seconds=told.traffic.timeout_seconds,
+        max_connections=told.traffic.max_connections,
+        max_response_bytes=told.traffic.max_response_bytes,
+        received=returned.take if returned else None,
+    )
+    return Traffic(
+        inner,
+        breakers,
+        attempts=told.traffic.attempts,
+        pause_seconds=told.traffic.retry_pause_seconds,
+    )
+
+
+def _subgraph_endpoint(url: str, told: config.SubgraphSection) -> SubgraphEndpoint:
+    return SubgraphEndpoint(
+        told.url or url,
+        subscriptions=told.subscriptions,
+        subscriptions_url=told.subscriptions_url,
+        timeout_seconds=told.timeout_seconds,
+        max_connections=told.max_connections,
+    )
+
+
+def _propagation(told: Configuration) -> tuple[Propagation, ReturnPropagation]:
+    """The rules about clients' headers, and those about subgraphs'."""
+    sections = {name: section.headers for name, section in told.subgraphs.items()}
+    requested = Propagation(
+        tuple(map(_request_rule, told.headers.request)),
+        {name: tuple(map(_request_rule, each.request)) for name, each in sections.items()},
+    )
+    returned = ReturnPropagation(
+        tuple(map(_response_rule, told.headers.response)),
+        {name: tuple(map(_response_rule, each.response)) for name, each in sections.items()},
+    )
+    return requested, returned
+
+
+def _request_rule(told: config.RequestRule) -> propagation.Rule:
+    if told.insert is not None:
+        return propagation.Insert(told.insert.name, told.insert.value.get_secret_value())
+    if told.remove is not None:
+        return propagation.Remove(_pattern(told.remove.named, told.remove.matching))
+    given = told.propagate
+    assert given is not None
+    return propagation.Propagate(
+        _pattern(given.named, given.matching),
+        rename=given.rename,
+        default=given.default.get_secret_value() if given.default is not None else None,
+    )
+
+
+def _response_rule(told: config.ResponseRule) -> propagation.Return:
+    return propagation.Return(told.named, told.keep)
+
+
+def _pattern(named: str | None, matching: str | None) -> str:
+    return matching if matching is not None else re.escape((named or "").lower())
+
+
+def _documents(told: config.Documents) -> Documents:
+    automatic = told.automatic
+    return Documents(
+        trusted=read_manifests(told.trusted.manifests),
+        mode=told.trusted.mode,
+        automatic=MemoryStore(entries=automatic.entries) if automatic.enabled else None,
+    )
+
+
+def _endpoint(
+    told: Configuration,
+    pipeline: Pipeline,
+    requested: Propagation,
+    draining: asyncio.Event,
+    *,
+    shared: bool,
+) -> ASGIApp:
+    secret = told.explain.secret
+    origins = told.server.cors.origins
+    most = told.server.max_body_bytes
+
+    def context_of(
+        connection: HTTPConnection, headers: Mapping[str, str], *, shared: bool
+    ) -> RequestContext:
+        name, version = client_of(headers)
+        return RequestContext(
+            headers=headers,
+            audience=requested.audience(headers) if shared else None,
+            client_name=name,
+            client_version=version,
+            explain=may_explain(
+                connection.headers.get(EXPLAIN_HEADER),
+                secret=secret.get_secret_value() if secret is not None else None,
+                freely=told.explain.freely,
+            ),
+        )
+
+    async def from_request(connection: HTTPConnection) -> RequestContext:
+        # A header that a subgraph meant for one client must not reach two.
+        context = context_of(connection, dict(connection.headers), shared=shared)
+        remember(context, connection.scope)
+        return context
+
+    async def from_init(
+        connection: HTTPConnection, payload: Mapping[str, object]
+    ) -> RequestContext:
+        # Browsers cannot set headers on a socket; its init message carries them.
+        given = {
+            name.lower(): value
+            for name, value in payload.items()
+            if isinstance(value, str) and value.isprintable()
+        }
+        return context_of(connection, {**dict(connection.headers), **given}, shared=True)
+
+    return GraphQLEndpoint(
+        http=GraphQLHTTP(
+            pipeline,
+            from_request,
+            max_body_bytes=most,
+            batch_limit=told.server.batch_limit,
+            draining=draining,
+        ),
+        websocket=GraphQLWebSocket(
+            pipeline, from_init, max_message_bytes=most, allowed_origins=origins, draining=draining
+        ),
+        event_streams=EventStreams(pipeline, from_request, max_body_bytes=most, draining=draining),
     )

@@ -167,7 +167,8 @@ class GraphqlSettings(_Section):
     """Policy of the public endpoint.
 
     ``trusted_documents`` is a manifest of Apollo's, of Relay's or of plain
-    ``{id: text}``; ``untrusted_documents`` says what becomes of other texts.
+    ``{id: text}``; ``untrusted_documents`` says what becomes of other texts: they are
+    served (``off``), served and logged, or refused (``enforce``).
     """
 
     ide: bool = False
@@ -182,7 +183,7 @@ class GraphqlSettings(_Section):
     enforce_limits: bool = True
     batch_limit: int = Field(default=0, ge=0, le=100)
     trusted_documents: Path | None = None
-    untrusted_documents: Literal["serve", "log", "refuse"] = "serve"
+    untrusted_documents: Literal["off", "log", "enforce"] = "off"
     automatic_documents: bool = True
 
 

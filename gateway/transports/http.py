@@ -16,9 +16,11 @@ from gateway.federation.transport import SubgraphError, SubgraphRequest, Subgrap
 from gateway.transports import streams
 from gateway.transports.forwarding import ForwardedRequest, ForwardedResponse
 from shared import deadline
-from shared.telemetry import current_headers, tracer
+from shared.telemetry import current_headers, span
 
 if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
+
     from gateway.context import RequestContext
     from gateway.federation.plan import Fetch
 
@@ -36,10 +38,13 @@ _HOP_BY_HOP = frozenset(
 
 
 class SubgraphEndpoint(msgspec.Struct, frozen=True):
-    """Where a subgraph is served, and over what it streams subscriptions."""
+    """Where a subgraph is served, over what it streams subscriptions, and its own bounds."""
 
     url: str
     subscriptions: streams.Protocol = "websocket"
+    subscriptions_url: str | None = None
+    timeout_seconds: float | None = None
+    max_connections: int | None = None
 
 
 class SubgraphUnreachable(SubgraphError):
@@ -50,7 +55,7 @@ class HttpTransport:
     """Sends fetches over pooled connections, one pool a subgraph.
 
     ``headers`` gives the headers of a call: who is calling, and what the client
-    sent that the subgraph may see.
+    sent that the subgraph may see.  ``received`` is told those of each answer.
     """
 
     def __init__(
@@ -61,7 +66,9 @@ class HttpTransport:
         timeout_seconds: float = 30.0,
         max_connections: int = 100,
         max_response_bytes: int = 50_000_000,
+        received: Callable[[RequestContext, str, CIMultiDictProxy[str]], None] | None = None,
     ) -> None:
+        self._received = received
         self._endpoints = endpoints
         self._headers = headers
         self._timeout_seconds = timeout_seconds
@@ -93,7 +100,11 @@ class HttpTransport:
         headers = {**self._headers(request.context, name), **current_headers()}
         body = _body(request.fetch, request.variables)
         stream = streams.open_stream(
-            self._session(name), endpoint.subscriptions, endpoint.url, headers, body
+            self._session(name),
+            endpoint.subscriptions,
+            endpoint.subscriptions_url or endpoint.url,
+            headers,
+            body,
         )
         try:
             async for payload in stream:
@@ -138,12 +149,12 @@ class HttpTransport:
     async def _post(self, request: SubgraphRequest) -> tuple[int, dict[str, str], bytes]:
         fetch = request.fetch
         name = fetch.subgraph
-        with tracer.start_as_current_span(f"fetch {name}"):
+        with span(f"fetch {name}"):
             headers = {
                 **_HEADERS,
                 **self._headers(request.context, name),
                 **current_headers(),
-                deadline.HEADER: str(int(deadline.remaining(self._timeout_seconds) * 1000)),
+                deadline.HEADER: str(int(self._remaining(name) * 1000)),
             }
             body = _body(fetch, request.variables)
             url = self._endpoint(name).url
@@ -151,12 +162,14 @@ class HttpTransport:
                 response = await self._request(name, "POST", url, headers, body)
                 async with response:
                     content = await self._read(name, response)
+            if self._received is not None:
+                self._received(request.context, name, response.headers)
             return response.status, _kept_headers(response), content
 
     async def _request(
         self, subgraph: str, method: str, url: str, headers: Mapping[str, str], body: bytes
     ) -> aiohttp.ClientResponse:
-        seconds = deadline.remaining(self._timeout_seconds)
+        seconds = self._remaining(subgraph)
         if seconds <= 0:
             raise TimeoutError
         return await self._session(subgraph).request(
@@ -168,8 +181,14 @@ class HttpTransport:
             timeout=aiohttp.ClientTimeout(total=seconds),
         )
 
+    def _remaining(self, subgraph: str) -> float:
+        own = self._endpoint(subgraph).timeout_seconds or self._timeout_seconds
+        return deadline.remaining(own)
+
     async def _read(self, subgraph: str, response: aiohttp.ClientResponse) -> bytes:
-        if (response.content_length or 0) <= self._max_response_bytes and response.content_length:
+        # The length of a compressed body says nothing about what it grows to.
+        known = "content-encoding" not in response.headers and response.content_length
+        if known and known <= self._max_response_bytes:
             return await response.read()
         chunks: list[bytes] = []
         size = 0
@@ -200,7 +219,9 @@ class HttpTransport:
         session = self._sessions.get(subgraph)
         if session is None:
             session = self._sessions[subgraph] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._max_connections),
+                connector=aiohttp.TCPConnector(
+                    limit=self._endpoint(subgraph).max_connections or self._max_connections
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # The longest line of an event stream is twice this.
                 read_bufsize=2**20,

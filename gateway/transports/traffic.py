@@ -35,25 +35,37 @@ Execute = Callable[[SubgraphRequest], Awaitable[SubgraphResponse]]
 class CircuitBreakers:
     """A breaker per subgraph, which outlives the transports of one supergraph."""
 
-    def __init__(self, *, least_calls: int = 20) -> None:
+    def __init__(
+        self,
+        *,
+        least_calls: int = 20,
+        failing_share: float = 0.5,
+        pause_seconds: float = 30.0,
+    ) -> None:
         self._least_calls = least_calls
+        self._failing_share = failing_share
+        self._pause_seconds = pause_seconds
         self._made: dict[str, CircuitBreaker] = {}
 
     def of(self, subgraph: str) -> CircuitBreaker:
         """The breaker of one subgraph."""
         breaker = self._made.get(subgraph)
         if breaker is None:
-            breaker = self._made[subgraph] = _breaker(subgraph, self._least_calls)
+            breaker = self._made[subgraph] = self._make(subgraph)
         return breaker
 
+    def _make(self, subgraph: str) -> CircuitBreaker:
+        def refuse() -> SubgraphError:
+            return SubgraphError(f"{subgraph} is not available.", code="DOWNSTREAM_UNAVAILABLE")
 
-def _breaker(subgraph: str, least_calls: int) -> CircuitBreaker:
-    def refuse() -> SubgraphError:
-        return SubgraphError(f"{subgraph} is not available.", code="DOWNSTREAM_UNAVAILABLE")
-
-    return CircuitBreaker(
-        subgraph, failure=SubgraphUnreachable, refuse=refuse, least_calls=least_calls
-    )
+        return CircuitBreaker(
+            subgraph,
+            failure=SubgraphUnreachable,
+            refuse=refuse,
+            least_calls=self._least_calls,
+            failing_share=self._failing_share,
+            pause_seconds=self._pause_seconds,
+        )
 
 
 class Traffic:

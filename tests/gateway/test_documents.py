@@ -10,10 +10,11 @@ import orjson
 import pytest
 
 from gateway.context import RequestContext
-from gateway.documents import Documents, Mode, read_manifest
+from gateway.documents import Documents, Mode, read_manifests
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
 from gateway.transports.local import LocalTransport
+from shared.config import ConfigurationError
 from shared.protocols.service import GraphQLRequest
 from tests.gateway.bookshop import SUPERGRAPH, Bookshop, make_bookshop
 from tests.gateway.conftest import as_json
@@ -65,11 +66,12 @@ async def test_a_wrong_hash_is_refused(automatic: Asked) -> None:
 
 async def test_automatic_documents_can_be_off() -> None:
     asked = Asked(Documents(automatic=None))
-    assert code(await asked.ask(QUERY, DIGEST)) == "PERSISTED_QUERY_NOT_FOUND"
+    assert code(await asked.ask(QUERY, DIGEST)) == "PERSISTED_QUERY_NOT_SUPPORTED"
+    assert code(await asked.ask(digest=DIGEST)) == "PERSISTED_QUERY_NOT_SUPPORTED"
     assert await asked.ask(QUERY) == ANSWER
 
 
-@pytest.mark.parametrize(("mode", "answered"), [("serve", True), ("log", True), ("refuse", False)])
+@pytest.mark.parametrize(("mode", "answered"), [("off", True), ("log", True), ("enforce", False)])
 async def test_only_refusing_refuses_a_text_that_is_not_trusted(mode: Mode, answered: bool) -> None:
     asked = Asked(Documents(trusted={"who": QUERY}, mode=mode))
     assert await asked.ask(document_id="who") == ANSWER
@@ -86,6 +88,12 @@ async def test_an_unknown_id_and_an_id_with_a_text_are_refused() -> None:
     assert code(await asked.ask(QUERY, document_id="who")) == "CANNOT_SEND_PQ_ID_AND_BODY"
 
 
+async def test_a_trusted_hash_with_another_text_is_refused() -> None:
+    asked = Asked(Documents(trusted={DIGEST: QUERY}))
+    assert await asked.ask(QUERY, DIGEST) == ANSWER
+    assert code(await asked.ask("{ authors { id } }", DIGEST)) == "PERSISTED_QUERY_HASH_MISMATCH"
+
+
 @pytest.mark.parametrize(
     "manifest",
     [
@@ -100,12 +108,12 @@ async def test_an_unknown_id_and_an_id_with_a_text_are_refused() -> None:
 async def test_manifests_of_either_form_are_read(tmp_path: Path, manifest: Any) -> None:
     path = tmp_path / "manifest.json"
     path.write_bytes(orjson.dumps(manifest))
-    asked = Asked(Documents(trusted=read_manifest(path), mode="refuse", automatic=None))
+    asked = Asked(Documents(trusted=read_manifests([path]), mode="enforce", automatic=None))
     assert await asked.ask(digest=DIGEST) == ANSWER
 
 
 def test_another_file_is_no_manifest(tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     path.write_text('["what"]')
-    with pytest.raises(TypeError, match="not a manifest"):
-        read_manifest(path)
+    with pytest.raises(ConfigurationError, match="not a manifest"):
+        read_manifests([path])

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 
 from gateway import standalone
+from gateway.configuration import Configuration, Watching
 from gateway.federation.supergraph import SupergraphError
 from gateway.reloading import SourceUnavailable, UrlSource
 from shared.auth import ANONYMOUS, Identity
@@ -61,7 +62,8 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         path = tmp_path / "supergraph.graphql"
         path.write_text(sdl)
         draining = asyncio.Event()
-        gateway = await standalone.create(str(path), draining=draining, watch_seconds=0.02)
+        told = Configuration(supergraph=Watching(interval_seconds=0.02))
+        gateway = await standalone.create(str(path), told, draining=draining)
         url = await stack.enter_async_context(serving(gateway))
         yield Running(url, path, sdl, bookshop, seen)
         draining.set()

@@ -1,0 +1,37 @@
+"""The gateway of any supergraph, as its settings file says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click import ClickException
+
+from cli import serving
+from gateway import configuration
+from gateway.configuration import Configuration
+from shared.config import ConfigurationError
+
+
+def run(supergraph: str, settings: Path | None, *, host: str, port: int) -> None:
+    """Serves until SIGTERM or SIGINT; wrong settings are told before a port opens."""
+    told = _read(settings)
+    with serving.listen(host, port) as listener:
+        serving.run_standalone(supergraph, told, listener)
+
+
+def settings(path: Path | None) -> str:
+    """All settings as YAML, those that the file lacks included."""
+    return configuration.masked(_read(path))
+
+
+def schema() -> str:
+    """The JSON schema of the settings' file."""
+    return json.dumps(configuration.json_schema(), indent=2)
+
+
+def _read(path: Path | None) -> Configuration:
+    try:
+        return configuration.read(path) if path is not None else Configuration()
+    except ConfigurationError as error:
+        raise ClickException(f"{path}:\n{error}") from error
