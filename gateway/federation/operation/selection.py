@@ -61,10 +61,12 @@ class Deferred:
     """A fragment the client can wait for: what it selects on the objects at a position.
 
     ``path`` ends with a gate if the fragment's type condition may fail; ``on``
-    is the type that the selections are on.
+    is the type that the selections are on.  ``parent`` is the index, among all of
+    an operation, of the deferred fragment this one is inside; -1 for none.
     """
 
     label: str | None
     path: Path
     on: str
     selections: tuple[Selection, ...]
+    parent: int = -1
