@@ -14,6 +14,9 @@ __all__ = ["ClientGone", "closing", "first_of", "gone", "paced", "until_gone"]
 
 T = TypeVar("T")
 
+_SOON = 0.02
+"""Seconds that work takes before its client is watched."""
+
 
 class ClientGone(Exception):
     """The client hung up; there is nobody to answer."""
@@ -30,6 +33,7 @@ async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.current_task()
     assert task is not None
     hung_up = False
+    watcher: asyncio.Task[None] | None = None
 
     async def watch() -> None:
         nonlocal hung_up
@@ -37,7 +41,12 @@ async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         hung_up = True
         task.cancel()
 
-    watcher = asyncio.create_task(watch())
+    def begin() -> None:
+        nonlocal watcher
+        watcher = asyncio.create_task(watch())
+
+    # Most work is done before anyone could want to stop it; only the rest pays for a second task.
+    beginning = asyncio.get_running_loop().call_later(_SOON, begin)
     try:
         return await work
     except asyncio.CancelledError:
@@ -45,7 +54,9 @@ async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
             raise ClientGone from None
         raise
     finally:
-        watcher.cancel()
+        beginning.cancel()
+        if watcher is not None:
+            watcher.cancel()
 
 
 async def first_of(*work: Coroutine[Any, Any, object]) -> None:
