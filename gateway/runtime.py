@@ -27,7 +27,7 @@ from gateway.federation.operation.authorization import (
 from gateway.federation.operation.prepare import (
     InvalidRequest,
     PreparedOperation,
-    parse_and_validate,
+    check,
     prepare,
 )
 from gateway.federation.operation.selection import Field
@@ -141,13 +141,8 @@ class Runtime:
     def _prepare(self, source: str, operation_name: str | None) -> Document | _Failure:
         schema = self.supergraph.api_schema
         try:
-            check_document(source, self._limits)
-            document = parse_and_validate(
-                schema,
-                source,
-                max_tokens=self._limits.tokens,
-                hide_suggestions=self._hide_suggestions,
-            )
+            document = read_document(source, self._limits)
+            check(schema, document, hide_suggestions=self._hide_suggestions)
             return Document(prepare(schema, document, operation_name), source, operation_name)
         except (InvalidRequest, LimitExceeded) as error:
             return _Failure(error)
@@ -198,8 +193,7 @@ class Runtime:
                     executable = compile_plan(self.supergraph, operation, made, refusals)
                 self._by_operation.put(key, executable)
             incremental = None
-            # What is left after a refusal is answered at once: `@defer` may be ignored.
-            if prepared.kind == "query" and refusals is None:
+            if prepared.kind == "query":
                 incremental = compile_incremental(executable, *prepared.split(coerced))
         except (InvalidRequest, PlanningError) as error:
             return _Failure(error)

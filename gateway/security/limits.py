@@ -1,4 +1,4 @@
-"""Limits on documents: counted on the parsed text, before validation and before any work.
+"""Limits on documents: counted while the text is parsed, before validation and any other work.
 
 Fragments count each time they are spread, without being expanded: a document
 cannot make the counting expensive.
@@ -21,6 +21,7 @@ from graphql import (
 )
 from prometheus_client import Counter
 
+from gateway.federation.operation.prepare import unreadable
 from shared.logger import get_logger
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from graphql import SelectionSetNode
 
-__all__ = ["LimitExceeded", "Limits", "check_document"]
+__all__ = ["LimitExceeded", "Limits", "read_document"]
 
 logger = get_logger(__name__)
 
@@ -40,6 +41,7 @@ _EXCEEDED = Counter(
 
 
 _WORDS = {
+    "characters": "characters",
     "tokens": "tokens",
     "depth": "levels of depth",
     "aliases": "aliases",
@@ -54,9 +56,10 @@ class Limits:
     """The most a document may hold.
 
     With ``enforce`` off, documents over a limit are counted and logged and then
-    served; the number of tokens is always enforced.
+    served; the numbers of characters and tokens are always enforced.
     """
 
+    characters: int = 100_000
     tokens: int = 5_000
     depth: int = 20
     aliases: int = 100
@@ -84,28 +87,38 @@ class _Counts(NamedTuple):
     here: int = 0
 
 
-def check_document(source: str, limits: Limits) -> None:
-    """Return for a document within the limits; raise `LimitExceeded` for another.
+def read_document(source: str, limits: Limits) -> DocumentNode:
+    """The parsed text of a document within the limits.
 
-    A document that does not parse is left to the parser that reports it.
+    Raises `LimitExceeded`, and `InvalidRequest` for a text that is no document.
     """
+    if len(source) > limits.characters:
+        raise _exceeded("characters", limits.characters, enforce=True)
     try:
-        document = parse(source, no_location=True, max_lexical_tokens=limits.tokens)
+        document = parse(source, max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
+    except GraphQLError as error:
+        limit = _hit(error.message)
+        if limit is None:
+            raise unreadable(error) from None
+        raise _exceeded(limit, getattr(limits, limit), enforce=True) from None
+    try:
         counted = list(_count(document))
     except RecursionError:
         raise _exceeded("depth", limits.depth, enforce=True) from None
-    except GraphQLError as error:
-        if "nested too deeply" in error.message:
-            raise _exceeded("depth", limits.depth, enforce=True) from None
-        if "tokens" in error.message and str(limits.tokens) in error.message:
-            raise _exceeded("tokens", limits.tokens, enforce=True) from None
-        return
     for limit, count in counted:
         most: int = getattr(limits, limit)
         if count > most:
             error_ = _exceeded(limit, most, enforce=limits.enforce)
             if limits.enforce:
                 raise error_
+    return document
+
+
+def _hit(message: str) -> str | None:
+    """The limit because of which the parser gave up."""
+    if "nested too deeply" in message:
+        return "depth"
+    return "tokens" if message.endswith("Parsing aborted.") else None
 
 
 def _exceeded(limit: str, most: int, *, enforce: bool) -> LimitExceeded:

@@ -1,8 +1,9 @@
 """From a document's text to one operation a planner can read.
 
-Three steps, each a value a gateway may cache: `parse_and_validate` (per text),
-`prepare` (per text and operation name), `PreparedOperation.fold` (per values of
-the boolean variables in `@skip` and `@include`).
+Three steps, each a value a gateway may cache: `parse_and_validate` (per text; or
+`check`, for a text that has been parsed), `prepare` (per text and operation name),
+`PreparedOperation.fold` (per values of the boolean variables in `@skip` and
+`@include`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from graphql import (
     InlineFragmentNode,
     Node,
     OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
     StringValueNode,
     VariableNode,
     get_named_type,
@@ -36,6 +38,7 @@ from graphql.language import SelectionSetNode
 from graphql.validation import ASTValidationRule
 
 from gateway.federation.operation.coercion import Coercion
+from gateway.federation.operation.merging import TooManySteps, conflicts
 from gateway.federation.operation.selection import (
     Deferred,
     Field,
@@ -61,8 +64,10 @@ if TYPE_CHECKING:
 __all__ = [
     "InvalidRequest",
     "PreparedOperation",
+    "check",
     "parse_and_validate",
     "prepare",
+    "unreadable",
 ]
 
 _NodeT = TypeVar("_NodeT", bound=Node)
@@ -73,6 +78,8 @@ MAX_SELECTIONS = 20_000
 MAX_DEPTH = 100
 """How deep fields and fragments may nest; keeps every later recursion within Python's limit."""
 MAX_ERRORS = 20
+MAX_MESSAGE = 500
+"""How many characters of an error's message are told: it may repeat what the client sent."""
 
 
 class InvalidRequest(Exception):
@@ -98,7 +105,11 @@ class _ReservedAliasRule(ASTValidationRule):
             self.report_error(GraphQLError(message, node))
 
 
-_RULES = (*specified_rules, _ReservedAliasRule)
+# `conflicts` does the work of the one rule whose time grows with the square of the text.
+_RULES = (
+    *(rule for rule in specified_rules if rule is not OverlappingFieldsCanBeMergedRule),
+    _ReservedAliasRule,
+)
 
 
 def parse_and_validate(
@@ -112,13 +123,44 @@ def parse_and_validate(
     try:
         document = parse(source, max_lexical_tokens=max_tokens, max_comments=max_tokens)
     except GraphQLError as error:
-        raise InvalidRequest("GRAPHQL_PARSE_FAILED", [error]) from None
+        raise unreadable(error) from None
+    check(schema, document, hide_suggestions=hide_suggestions)
+    return document
+
+
+def unreadable(error: GraphQLError) -> InvalidRequest:
+    """Return the refusal of a text that cannot be parsed."""
+    return InvalidRequest("GRAPHQL_PARSE_FAILED", [_shortened(error)])
+
+
+def check(schema: GraphQLSchema, document: DocumentNode, *, hide_suggestions: bool = False) -> None:
+    """Return if the document is valid against the API schema; raise `InvalidRequest`."""
     errors = validate(
         schema, document, _RULES, max_errors=MAX_ERRORS, hide_suggestions=hide_suggestions
     )
+    if any(error.message == "Validation aborted." for error in errors):
+        raise _too_costly()
+    if not errors:
+        try:
+            errors = conflicts(schema, document, most=MAX_ERRORS)
+        except TooManySteps:
+            raise _too_costly() from None
     if errors:
-        raise InvalidRequest("GRAPHQL_VALIDATION_FAILED", errors)
-    return document
+        raise InvalidRequest("GRAPHQL_VALIDATION_FAILED", [_shortened(one) for one in errors])
+
+
+def _too_costly() -> InvalidRequest:
+    error = GraphQLError("The document takes too long to validate.")
+    return InvalidRequest("VALIDATION_TOO_COSTLY", [error])
+
+
+def _shortened(error: GraphQLError) -> GraphQLError:
+    """Return the error without most of what the client sent."""
+    message = error.message
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[:MAX_MESSAGE]}…"
+    nodes = error.nodes[:MAX_ERRORS] if error.nodes else None
+    return GraphQLError(message, nodes, error.source, None if nodes else error.positions)
 
 
 def prepare(
