@@ -26,10 +26,11 @@ import orjson
 
 from gateway.documents import Documents
 from gateway.explain import Explanation
-from gateway.federation.execution import Increment, IncrementalPlan, Response
+from gateway.federation.execution import IncrementalPlan, Response
 from gateway.federation.operation.prepare import InvalidRequest
 from gateway.federation.planner import PlanningError
 from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
+from gateway.increments import written
 from gateway.labels import OverrideLabels
 from gateway.security.limits import LimitExceeded
 from gateway.subscriptions import Subscriptions
@@ -37,7 +38,12 @@ from shared.deadline import deadline
 from shared.errors import NexusError
 from shared.protocols.lifetime import closing
 from shared.protocols.problems import internal_entry, refusal, request_error
-from shared.protocols.service import GraphQLRequest, GraphQLResult, IncrementalStream
+from shared.protocols.service import (
+    GraphQLRequest,
+    GraphQLResult,
+    IncrementalFormat,
+    IncrementalStream,
+)
 
 if TYPE_CHECKING:
     from gateway.context import RequestContext
@@ -142,7 +148,8 @@ class Pipeline:
             return self._stream(runtime, work, context)
         incremental = work.planned.incremental
         if incremental is not None and request.incremental and work.kind == "query":
-            return IncrementalStream(self._parts(runtime, incremental, work, context))
+            parts = self._parts(runtime, incremental, work, context, request.incremental)
+            return IncrementalStream(parts, request.incremental)
         return await self.execute(request, context)
 
     async def _prepare(
@@ -211,12 +218,13 @@ class Pipeline:
         incremental: IncrementalPlan,
         work: _Work,
         context: RequestContext,
+        written_in: IncrementalFormat,
     ) -> AsyncGenerator[GraphQLResult, None]:
         with runtime.use(), _deadline(self._timeout_seconds):
             increments = incremental.run(runtime.transport, work.variables, context)
             try:
                 async for increment in increments:
-                    yield _part(increment)
+                    yield written(increment, written_in)
             finally:
                 await increments.aclose()
 
@@ -232,23 +240,6 @@ class Pipeline:
                     yield result
             finally:
                 await closing(events)
-
-
-def _part(increment: Increment) -> GraphQLResult:
-    first = increment.response
-    if first is not None:
-        return GraphQLResult(
-            first.data, first.errors, first.extensions, has_next=increment.has_next
-        )
-    patches = []
-    for patch in increment.patches:
-        shown: dict[str, Any] = {"path": patch.path, "data": patch.data}
-        if patch.label is not None:
-            shown["label"] = patch.label
-        if patch.errors:
-            shown["errors"] = patch.errors
-        patches.append(shown)
-    return GraphQLResult(incremental=patches, has_next=increment.has_next)
 
 
 def _located(error: Mapping[str, Any], code: str) -> dict[str, Any]:

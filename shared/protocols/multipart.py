@@ -3,7 +3,7 @@
 Of a subscription (``subscriptionSpec=1.0``) each part is JSON: an event as
 ``{"payload": …}``, ``{}`` as a heartbeat; a failure of the transport itself is
 ``{"payload": null, "errors": […]}``.  Of an answer with deferred fragments
-(``deferSpec=20220824``) each part is a piece of the answer.
+(``deferSpec=20220824`` or ``incrementalSpec=v0.2``) each part is a piece of it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Send
 
-    from shared.protocols.service import GraphQLResult
+    from shared.protocols.service import GraphQLResult, IncrementalFormat, IncrementalStream
 
 __all__ = ["send_parts", "send_stream"]
 
 _CONTENT_TYPE = b'multipart/mixed;boundary="graphql";subscriptionSpec=1.0'
-_INCREMENTAL = b'multipart/mixed;boundary="graphql";deferSpec=20220824'
+_INCREMENTAL: dict[IncrementalFormat, bytes] = {
+    "deferspec=20220824": b'multipart/mixed;boundary="graphql";deferSpec=20220824',
+    "incrementalspec=v0.2": b'multipart/mixed;boundary="graphql";incrementalSpec=v0.2',
+}
 _PART = b"\r\n--graphql\r\ncontent-type: application/json\r\n\r\n"
 _END = b"\r\n--graphql--\r\n"
 
@@ -65,9 +68,9 @@ async def _write(
     await send({"type": "http.response.body", "body": _END, "more_body": True})
 
 
-async def send_parts(parts: AsyncIterator[GraphQLResult], receive: Receive, send: Send) -> None:
+async def send_parts(parts: IncrementalStream, receive: Receive, send: Send) -> None:
     """Send one answer in parts, until it is whole or the client leaves."""
-    await _start(send, _INCREMENTAL)
+    await _start(send, _INCREMENTAL[parts.format])
     await first_of(_write_parts(parts, send), gone(receive))
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 

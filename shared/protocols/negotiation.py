@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from shared.protocols.service import IncrementalFormat
 
 __all__ = ["GRAPHQL_RESPONSE", "JSON", "Accepted", "negotiate"]
 
@@ -29,12 +32,12 @@ _STREAMS: dict[str, Literal["sse", "multipart"]] = {
 class Accepted:
     """The best format for one answer, and for a stream of them; None where none is accepted.
 
-    ``incremental`` says whether one answer may come in parts.
+    ``incremental`` is the format in which one answer may come in parts.
     """
 
     single: str | None
     stream: Literal["sse", "multipart"] | None
-    incremental: bool = False
+    incremental: IncrementalFormat | None = None
 
 
 @lru_cache(maxsize=256)
@@ -42,7 +45,7 @@ def negotiate(accept: str) -> Accepted:
     """What to send to a client with this ``Accept`` header (empty: none was sent)."""
     single: tuple[float, int, str] | None = None
     stream: tuple[float, Literal["sse", "multipart"]] | None = None
-    incremental = False
+    incremental: tuple[float, IncrementalFormat] | None = None
     for item in (accept or "*/*")[:_LONGEST].split(","):
         media, *parameters = (part.strip().lower() for part in item.split(";"))
         quality = _quality(parameters)
@@ -54,13 +57,23 @@ def negotiate(accept: str) -> Accepted:
         elif media in _STREAMS:
             if stream is None or quality > stream[0]:
                 stream = (quality, _STREAMS[media])
-            incremental = incremental or _takes_parts(media, parameters)
-    return Accepted(single and single[2], stream and stream[1], incremental)
+            parts = _parts_format(media, parameters)
+            if parts and (incremental is None or quality > incremental[0]):
+                incremental = (quality, parts)
+    return Accepted(single and single[2], stream and stream[1], incremental and incremental[1])
 
 
-def _takes_parts(media: str, parameters: list[str]) -> bool:
+def _parts_format(media: str, parameters: list[str]) -> IncrementalFormat | None:
+    """The format of an answer in parts that a media type stands for.
+
+    Clients that name none (urql) read the older one.
+    """
+    if media != "multipart/mixed":
+        return None
     specs = [value for value in parameters if "spec=" in value]
-    return media == "multipart/mixed" and (not specs or "deferspec=20220824" in specs)
+    if "incrementalspec=v0.2" in specs:
+        return "incrementalspec=v0.2"
+    return "deferspec=20220824" if not specs or "deferspec=20220824" in specs else None
 
 
 def _quality(parameters: list[str]) -> float:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import orjson
 
-__all__ = ["GraphQLRequest", "GraphQLResult", "GraphQLService", "IncrementalStream"]
+__all__ = [
+    "GraphQLRequest",
+    "GraphQLResult",
+    "GraphQLService",
+    "IncrementalFormat",
+    "IncrementalStream",
+]
+
+IncrementalFormat = Literal["deferspec=20220824", "incrementalspec=v0.2"]
+"""What clients know of incremental delivery, as the parameter of the media type they accept."""
 
 C_contra = TypeVar("C_contra", contravariant=True)
 
@@ -19,8 +28,8 @@ class GraphQLRequest:
 
     ``query`` is empty when the client names a stored document instead, by
     ``document_id`` or by ``extensions.persistedQuery``.  ``read_only`` is set by
-    protocols that must not change anything: HTTP GET.  ``incremental`` says that
-    the client takes deferred fragments after the rest.
+    protocols that must not change anything: HTTP GET.  ``incremental`` names the
+    format in which the client takes deferred fragments after the rest.
     """
 
     query: str
@@ -29,7 +38,7 @@ class GraphQLRequest:
     extensions: Mapping[str, Any] = field(default_factory=dict)
     document_id: str | None = None
     read_only: bool = False
-    incremental: bool = False
+    incremental: IncrementalFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +48,9 @@ class GraphQLResult:
     ``data`` may be an `orjson.Fragment`: JSON that is passed on undecoded.
     ``status`` is 200 for whatever was executed, even with errors; any other
     status means that execution never began, and that the answer has no ``data``.
-    ``headers`` are response headers for protocols that have them.  ``has_next``
-    and ``incremental`` are those of one part of an `IncrementalStream`.
+    ``headers`` are response headers for protocols that have them.  ``part`` has
+    what makes this one part of an `IncrementalStream`: entries beside ``data`` in
+    the first one, in its place (``follows``) in the others.
     """
 
     data: Any = None
@@ -48,8 +58,8 @@ class GraphQLResult:
     extensions: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    incremental: Sequence[Mapping[str, Any]] = ()
-    has_next: bool | None = None
+    part: Mapping[str, Any] = field(default_factory=dict)
+    follows: bool = False
 
     @property
     def executed(self) -> bool:
@@ -58,11 +68,8 @@ class GraphQLResult:
 
     def payload(self) -> dict[str, Any]:
         """The response map of the specification, with `orjson.Fragment` as it is."""
-        answer: dict[str, Any] = {}
-        if self.has_next is not None:
-            answer["hasNext"] = self.has_next
-        if self.incremental or self.has_next is False:
-            answer["incremental"] = self.incremental
+        answer: dict[str, Any] = dict(self.part)
+        if self.follows:
             return answer
         if self.errors:
             answer["errors"] = self.errors
@@ -88,8 +95,11 @@ def _plain(value: object) -> object:
 class IncrementalStream:
     """One answer in parts: the first has the ``data``, the others what was deferred."""
 
-    def __init__(self, parts: AsyncGenerator[GraphQLResult, None]) -> None:
+    def __init__(
+        self, parts: AsyncGenerator[GraphQLResult, None], written_in: IncrementalFormat
+    ) -> None:
         self._parts = parts
+        self.format = written_in
 
     def __aiter__(self) -> AsyncIterator[GraphQLResult]:
         return self

@@ -18,7 +18,7 @@ from gateway.federation.supergraph import Supergraph
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
 from shared.auth import Identity
-from shared.protocols.service import GraphQLRequest, GraphQLResult
+from shared.protocols.service import GraphQLRequest, GraphQLResult, IncrementalStream
 from tests.federation.areas import areas
 from tests.federation.authorization import SUBGRAPHS, SUPERGRAPH_FILE
 from tests.federation.subgraphs import InMemory
@@ -271,15 +271,67 @@ async def test_the_members_of_a_union_are_judged_one_by_one(caller: Caller) -> N
     assert (data, refused) == ({"motto": "ever on", "things": None}, [["things"]])
 
 
-async def test_a_deferred_fragment_is_answered_at_once_when_something_is_refused(
-    caller: Caller,
-) -> None:
-    query = "{ me { email name ... @defer { color } } }"
-    request = GraphQLRequest(query, incremental=True)
-    answer = await caller.pipeline.subscribe(request, RequestContext())
-    assert isinstance(answer, GraphQLResult)
-    shown = orjson.loads(answer.encode())["data"]
-    assert shown == {"me": {"email": None, "name": "Ada", "color": "red"}}
+async def parts(caller: Caller, query: str, **has: Any) -> list[Any]:
+    """The parts of an answer; every fetch of theirs was allowed."""
+    request = GraphQLRequest(query, incremental="deferspec=20220824")
+    answer = await caller.pipeline.subscribe(request, RequestContext(**has))
+    assert isinstance(answer, IncrementalStream)
+    shown = [orjson.loads(part.encode()) async for part in answer]
+    assert not caller.transport.invalid
+    return shown
+
+
+def refused_in(part: Any) -> list[Any]:
+    """Where something was refused in one part, or in one patch."""
+    return [one["path"] for one in part.get("errors", []) if one["extensions"]["code"] == CODE]
+
+
+async def test_what_is_refused_at_once_does_not_wait_for_what_is_deferred(caller: Caller) -> None:
+    first, second = await parts(caller, "{ me { email name ... @defer { color } } }")
+    assert first["data"] == {"me": {"email": None, "name": "Ada"}}
+    assert refused_in(first) == [["me", "email"]]
+    assert second["incremental"] == [{"path": ["me"], "data": {"color": "red"}}]
+
+
+async def test_what_is_refused_in_a_deferred_part_is_null_there(caller: Caller) -> None:
+    query = "{ me { name ... @defer { badge color } } }"
+    first, second = await parts(caller, query)
+    assert first["data"] == {"me": {"name": "Ada"}}
+    assert refused_in(first) == []
+    (patch,) = second["incremental"]
+    assert patch["data"] == {"badge": None, "color": "red"}
+    assert refused_in(patch) == [["me", "badge"]]
+    assert "secretCode" not in caller.asked
+    _, second = await parts(caller, query, identity=KNOWN)
+    assert second["incremental"][0]["data"] == {"badge": "badge of s3", "color": "red"}
+
+
+async def test_a_refused_null_bubbles_to_its_part_and_no_further(caller: Caller) -> None:
+    first, second = await parts(caller, "{ users { name ... @defer { ssn color } } }")
+    assert first["data"] == {"users": [{"name": "Ada"}, {"name": "Bob"}]}
+    assert [patch["data"] for patch in second["incremental"]] == [None, None]
+    refused = [refused_in(patch) for patch in second["incremental"]]
+    assert refused == [[["users", 0, "ssn"]], [["users", 1, "ssn"]]]
+
+
+async def test_an_object_of_which_all_is_refused_is_null_at_once(caller: Caller) -> None:
+    query = "{ motto me { ... @defer { email } } viewer: me { name ... @defer { color } } }"
+    first, second = await parts(caller, query)
+    assert first["data"] == {"motto": "ever on", "me": None, "viewer": {"name": "Ada"}}
+    assert refused_in(first) == [["me", "email"]]
+    assert [patch["path"] for patch in second["incremental"]] == [["viewer"]]
+
+
+async def test_an_object_of_a_refused_type_gets_no_part(caller: Caller) -> None:
+    query = """{
+      things { __typename ... on Note @defer { text } ... on Safe @defer { content } }
+      me { ... @defer { color } }
+    }"""
+    first, *rest = await parts(caller, query)
+    assert first["data"]["things"] == [{"__typename": "Note"}] * 2
+    found = {str(patch["path"]): patch["data"] for one in rest for patch in one["incremental"]}
+    assert found["['things', 0]"] == {"text": "milk"}
+    assert "content" not in caller.asked
 
 
 def test_a_supergraph_without_rules_has_none() -> None:

@@ -10,6 +10,7 @@ from gateway.federation.execution.incremental import (
     Increment,
     IncrementalPlan,
     Patch,
+    Pending,
     compile_incremental,
 )
 from gateway.federation.execution.run import FetchReport, Observer
@@ -21,6 +22,7 @@ __all__ = [
     "IncrementalPlan",
     "Observer",
     "Patch",
+    "Pending",
     "Response",
     "compile_incremental",
     "compile_plan",

@@ -76,7 +76,7 @@ def compile_plan(
         _merger=Merger(frozenset(name for name, type_ in names if is_object_type(type_))),
         _projection=compile_projection(supergraph.api_schema, supergraph.schema, operation),
         _introspection=Introspection(supergraph.api_schema, operation),
-        _refusals=refusals,
+        refusals=refusals,
     )
 
 
@@ -116,7 +116,7 @@ class ExecutablePlan:
     _merger: Merger
     _projection: Projection
     _introspection: Introspection
-    _refusals: Refusals | None
+    refusals: Refusals | None
 
     async def run(
         self,
@@ -189,8 +189,8 @@ class ExecutablePlan:
 
     def _respond(self, run: Run) -> Response:
         merged = run.data
-        if self._refusals is not None:
-            merged, refused = self._refusals.apply(merged)
+        if self.refusals is not None:
+            merged, refused = self.refusals.apply(merged)
             run.errors += refused
         data, has_notes = self._projection.project(merged)
         if has_notes:

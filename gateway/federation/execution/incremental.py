@@ -1,20 +1,23 @@
-"""`@defer`: what comes with the first fetches is answered at once, the rest when it is there.
+"""`@defer`: each deferred fragment is answered as soon as its own fetches are there.
 
 The whole operation has one plan, so a deferred fragment costs no fetch more
-than it would without `@defer`.
+than it would without `@defer`, and every fetch starts when its own inputs are
+there.  What is decided here is only who waits for which fetch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import asyncio
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from graphql import is_composite_type, parse
+from graphql import is_composite_type, is_object_type, parse
 
 from gateway.federation.execution.executable import ExecutablePlan, Response
 from gateway.federation.execution.merge import Shape, shape_of
 from gateway.federation.execution.nulls import explain_nulls, explain_nulls_below
-from gateway.federation.execution.positions import Position
+from gateway.federation.execution.positions import Position, keys_of
 from gateway.federation.execution.projection import (
     Projection,
     compile_projection,
@@ -22,6 +25,7 @@ from gateway.federation.execution.projection import (
 )
 from gateway.federation.execution.schedule import Schedule, schedule_fetches
 from gateway.federation.operation.selection import Field
+from gateway.federation.plan import AT, Gate, RequireFragment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -32,28 +36,68 @@ if TYPE_CHECKING:
     from gateway.federation.execution.positions import ResponsePath
     from gateway.federation.execution.run import Observer, Run
     from gateway.federation.operation.selection import Deferred, Operation, Selection
+    from gateway.federation.plan import Path
     from gateway.federation.transport import SubgraphTransport
 
-__all__ = ["Increment", "IncrementalPlan", "Patch", "compile_incremental"]
+__all__ = ["Increment", "IncrementalPlan", "Patch", "Pending", "compile_incremental"]
+
+Place = tuple[str | int, ...]
+
+_FIRST = -1
+"""Stands for the first response where parts are told apart by their index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A deferred fragment on the object at ``path``, of which a patch will follow."""
+
+    id: str
+    path: ResponsePath
+    label: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What a deferred fragment adds to the object at `path`; null if a null bubbled this far."""
+    """What a deferred fragment adds to its object; null if a null bubbled this far."""
 
-    path: ResponsePath
-    label: str | None
+    of: Pending
     data: Mapping[str, Any] | None
     errors: list[Error] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Increment:
-    """One part of an incremental response: the first has a `response`, the last `patches`."""
+    """One part of an incremental answer: the first has a ``response``, the others ``patches``.
+
+    ``pending`` is what this part lets the client expect for the first time; its
+    patch may be in the same part.
+    """
 
     response: Response | None
+    pending: Sequence[Pending]
     patches: Sequence[Patch]
     has_next: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What one answer reads: ``shape`` below ``keys``, and the fetches that bring it."""
+
+    keys: tuple[str, ...]
+    shape: Shape
+    fetches: frozenset[int]
+
+    def reads(self, path: ResponsePath) -> bool:
+        """Return whether a place in the response is, by its keys, of this answer."""
+        keys = [step for step in path if isinstance(step, str)]
+        if tuple(keys[: len(self.keys)]) != self.keys:
+            return False
+        shape = self.shape
+        for key in keys[len(self.keys) :]:
+            if key not in shape:
+                return False
+            shape = shape[key]
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +106,19 @@ class _Part:
     type: GraphQLCompositeType
     position: Position
     projection: Projection
+    need: _Need
 
 
 @dataclass(frozen=True, slots=True)
 class IncrementalPlan:
-    """A plan in two halves: the fetches of what is wanted at once, and the others."""
+    """A plan whose answer comes in parts, and what each of them waits for."""
 
     executable: ExecutablePlan
     operation: Operation
-    _first: tuple[tuple[int, ...], Schedule]
-    _rest: tuple[tuple[int, ...], Schedule]
-    _projection: Projection
-    _parts: tuple[_Part, ...]
+    schedule: Schedule
+    projection: Projection
+    need: _Need
+    parts: tuple[_Part, ...]
 
     async def run(
         self,
@@ -83,54 +128,235 @@ class IncrementalPlan:
         *,
         observer: Observer | None = None,
     ) -> AsyncGenerator[Increment, None]:
-        """Yield the first response, then the deferred fragments; closing this stops the fetches."""
+        """Yield the first response, then patches as they get ready.
+
+        Closing this stops the fetches, and so does its end: what no object is
+        left for is not waited for.
+        """
         run = self.executable.start(transport, variables, context, observer)
-        await self._perform(run, *self._first)
-        response = self._respond(run)
-        told = len(run.errors)
-        yield Increment(response, (), has_next=True)
-        await self._perform(run, *self._rest)
-        patches = list(self._patches(run, response.data, run.errors[told:]))
-        yield Increment(None, patches, has_next=False)
+        delivery = _Delivery(self, run)
+        progress = asyncio.Event()
 
-    async def _perform(self, run: Run, indexes: Sequence[int], schedule: Schedule) -> None:
         async def perform(index: int) -> None:
-            await run.perform(self.executable.steps[indexes[index]])
+            own = replace(run, errors=[])
+            await own.perform(self.executable.steps[index])
+            delivery.take(index, own.errors)
+            progress.set()
 
-        if indexes:
-            await schedule.run(perform)
+        work = asyncio.create_task(self.schedule.run(perform))
+        work.add_done_callback(lambda _: progress.set())
+        try:
+            while not delivery.can_begin:
+                await _next(progress, work)
+            yield delivery.begin()
+            while delivery.announced:
+                while not delivery.can_go_on:
+                    await _next(progress, work)
+                yield delivery.go_on()
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
 
-    def _respond(self, run: Run) -> Response:
-        data, has_notes = self._projection.project(run.data)
+
+async def _next(progress: asyncio.Event, work: asyncio.Task[None]) -> None:
+    """Return when another fetch has ended; raise what went wrong with the work itself."""
+    if work.done():
+        work.result()
+    await progress.wait()
+    progress.clear()
+
+
+class _Delivery:
+    """What one client has been given of its answer, and what it has been promised."""
+
+    def __init__(self, plan: IncrementalPlan, run: Run) -> None:
+        self.plan = plan
+        self.run = run
+        self.announced: dict[int, list[Pending]] = {}
+        self._done: set[int] = set()
+        self._untold: list[tuple[int | None, Error]] = []
+        self._told: list[Error] = []
+        self._refused: set[Place] = set()
+        self._given: dict[Place, dict[int, Any]] = {}
+        self._ids = count()
+
+    def take(self, index: int, errors: Sequence[Error]) -> None:
+        """Note that a fetch has ended, and with which errors."""
+        self._done.add(index)
+        self._untold += [(index, error) for error in errors]
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether all is there that the first response reads."""
+        return self.plan.need.fetches <= self._done
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a part that was announced is ready."""
+        return any(self.plan.parts[index].need.fetches <= self._done for index in self.announced)
+
+    def begin(self) -> Increment:
+        """Return the first response."""
+        merged = self._merged()
+        data, has_notes = self.plan.projection.project(merged)
+        errors = self._tell(_FIRST, data)
         if has_notes:
-            supergraph = self.executable.supergraph
+            supergraph = self.plan.executable.supergraph
             schemas = supergraph.api_schema, supergraph.schema
-            run.errors += explain_nulls(*schemas, self.operation, run.data, run.errors)
-        return Response(data, list(run.errors))
+            errors += explain_nulls(*schemas, self.plan.operation, merged, errors)
+        self._given[()] = {_FIRST: data}
+        pending = self._announce(_FIRST, merged)
+        if not self.announced:
+            errors += self._rest()
+        self._told += errors
+        return Increment(Response(data, errors), pending, (), has_next=bool(self.announced))
 
-    def _patches(
-        self, run: Run, shown: Mapping[str, Any] | None, errors: Sequence[Error]
-    ) -> Iterator[Patch]:
-        """Yield a patch for every object the client has been shown, by the response or a patch."""
-        supergraph = self.executable.supergraph
-        left = list(errors)
-        given: dict[tuple[str | int, ...], list[Any]] = {(): [shown]}
-        for part in self._parts:
-            for path, value in part.position.located(run.data):
-                if not _is_shown(given, path):
-                    continue
-                data, has_notes = part.projection.project(value)
-                mine = [error for error in left if error.get("path", [])[: len(path)] == path]
-                left = [error for error in left if error not in mine]
-                if has_notes:
-                    sets = (part.deferred.selections,)
-                    schemas = supergraph.api_schema, supergraph.schema
-                    mine += explain_nulls_below(schemas, part.type, sets, value, path, run.errors)
-                given.setdefault(tuple(path), []).append(data)
-                yield Patch(path, part.deferred.label, data, mine)
-        if left:
-            # Nothing was shown that they belong to, but they are not to be lost.
-            yield Patch([], None, {}, left)
+    def go_on(self) -> Increment:
+        """Return a patch for every object of every part that is ready."""
+        merged = self._merged()
+        pending: list[Pending] = []
+        patches: list[Patch] = []
+        # A part inside another comes after it, and may be ready at once.
+        for index, part in enumerate(self.plan.parts):
+            if index in self.announced and part.need.fetches <= self._done:
+                patches += self._patches(index, part, merged)
+                pending += self._announce(index, merged)
+        if not self.announced:
+            patches[-1].errors.extend(self._rest())
+        return Increment(None, pending, patches, has_next=bool(self.announced))
+
+    def _merged(self) -> dict[str, Any]:
+        """Return the data as far as it has come, without what is refused."""
+        refusals = self.plan.executable.refusals
+        if refusals is None:
+            return self.run.data
+        merged, errors = refusals.apply(self.run.data)
+        for error in errors:
+            place = tuple(error["path"])
+            if place not in self._refused:
+                self._refused.add(place)
+                self._untold.append((None, error))
+        return merged
+
+    def _announce(self, parent: int, merged: dict[str, Any]) -> list[Pending]:
+        """Promise a patch for each object that was just shown and has fragments to come."""
+        made: list[Pending] = []
+        for index, part in enumerate(self.plan.parts):
+            if part.deferred.parent == parent:
+                found = [
+                    Pending(str(next(self._ids)), path, part.deferred.label)
+                    for path, _ in part.position.located(merged)
+                    if any(True for _ in self._shown(path, by=parent))
+                ]
+                if found:
+                    self.announced[index] = found
+                made += found
+        return made
+
+    def _patches(self, index: int, part: _Part, merged: dict[str, Any]) -> list[Patch]:
+        values = {tuple(path): value for path, value in part.position.located(merged)}
+        made = [
+            self._patch(index, part, one, values[tuple(one.path)])
+            for one in self.announced.pop(index)
+        ]
+        # Of no object in particular, like the error of a whole fetch.
+        loose = self._tell(index, None)
+        made[0].errors.extend(loose)
+        self._told += loose
+        return made
+
+    def _patch(self, index: int, part: _Part, of: Pending, value: Any) -> Patch:
+        data, has_notes = part.projection.project(value)
+        errors = self._tell(index, data, of.path)
+        if has_notes:
+            supergraph = self.plan.executable.supergraph
+            schemas = supergraph.api_schema, supergraph.schema
+            sets = (part.deferred.selections,)
+            known = self._told + errors
+            errors += explain_nulls_below(schemas, part.type, sets, value, of.path, known)
+        self._told += errors
+        if data is not None and not all(_agrees(data, shown) for shown in self._shown(of.path)):
+            data = None
+        self._given.setdefault(tuple(of.path), {})[index] = data
+        return Patch(of, data, errors)
+
+    def _shown(self, path: ResponsePath, by: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the object at a path as answers have shown it, those of one part or of all."""
+        for length in range(len(path) + 1):
+            for index, answer in self._given.get(tuple(path[:length]), {}).items():
+                if by is None or by == index:
+                    found = _at(answer, path[length:])
+                    if found is not None:
+                        yield found
+
+    def _tell(self, index: int, data: Any, at: ResponsePath | None = None) -> list[Error]:
+        """Take the errors that go with an answer: its own, and the reasons for its nulls."""
+        start = [] if at is None else at
+        told = []
+        left = []
+        for source, error in self._untold:
+            path = error.get("path", [])
+            inside = path[: len(start)] == start
+            mine = self._owner(source, path) == index and (at is None or inside)
+            if mine or (inside and _ends_in_null(data, path[len(start) :])):
+                told.append(error)
+            else:
+                left.append((source, error))
+        self._untold = left
+        return told
+
+    def _owner(self, source: int | None, path: ResponsePath) -> int:
+        """Return the part that an error of a fetch, or of a refusal, belongs to."""
+        needs = [(_FIRST, self.plan.need)]
+        needs += [(index, part.need) for index, part in enumerate(self.plan.parts)]
+        having = [one for one in needs if source is None or source in one[1].fetches]
+        reading = [one for one in having if path and one[1].reads(path)]
+        return (reading or having)[0][0]
+
+    def _rest(self) -> list[Error]:
+        """Take the errors of what was never shown: they are not to be lost."""
+        left, self._untold = self._untold, []
+        return [error for _, error in left]
+
+
+def _at(answer: Any, path: ResponsePath) -> dict[str, Any] | None:
+    for step in path:
+        if answer is None or (isinstance(step, str) and step not in answer):
+            return None
+        answer = answer[step]
+    found: dict[str, Any] | None = answer
+    return found
+
+
+def _ends_in_null(data: Any, path: ResponsePath) -> bool:
+    """Return whether the way to a place leads into a null below `data`."""
+    for step in path:
+        try:
+            data = data[step]
+        except (KeyError, IndexError, TypeError):
+            return False
+        if data is None:
+            return True
+    return False
+
+
+def _agrees(new: Any, shown: Any) -> bool:
+    """Return False if `new` has a null for something that a client has seen.
+
+    What the client has seen as null is made null in `new`: an object that became
+    null because of a field that is required stays so.
+    """
+    if type(new) is not type(shown) or type(new) not in (dict, list):
+        return True
+    for key, inner in new.items() if type(new) is dict else enumerate(new):
+        if type(shown) is dict and key not in shown:
+            continue
+        seen = shown[key]
+        if seen is None:
+            new[key] = None
+        elif inner is None or not _agrees(inner, seen):
+            return False
+    return True
 
 
 def compile_incremental(
@@ -141,48 +367,77 @@ def compile_incremental(
     `executable` is the plan of the whole operation; `primary` and `deferred` are
     what `PreparedOperation.split` made of it.
     """
-    supergraph, fetches = executable.supergraph, executable.plan.fetches
-    wanted = _wanted(primary.selections)
-    first: set[int] = set()
-    index_of = {fetch.id: index for index, fetch in enumerate(fetches)}
-    for index in reversed(range(len(fetches))):
-        fetch = fetches[index]
-        if index in first or _delivers(executable, index, wanted):
-            first.add(index)
-            first.update(index_of[one] for one in fetch.depends_on)
-    rest = tuple(index for index in range(len(fetches)) if index not in first)
-    if not deferred or not rest:
+    if not deferred:
         return None
-    ordered = tuple(sorted(first))
-    schema = supergraph.api_schema
+    supergraph, fetches = executable.supergraph, executable.plan.fetches
+    shapes = [shape_of(parse(fetch.document, no_location=True)) for fetch in fetches]
+    first = _need(executable, shapes, (), primary.selections, _gates(deferred, _FIRST))
+    parts: list[_Part] = []
+    for index, one in enumerate(deferred):
+        need = _need(executable, shapes, one.path, one.selections, _gates(deferred, index))
+        above = first if one.parent == _FIRST else parts[one.parent].need
+        need = replace(need, fetches=need.fetches | above.fetches)
+        parts.append(_compile_part(executable, one, need))
+    claimed = first.fetches.union(*(part.need.fetches for part in parts))
+    # Nobody is known to read the others, so everybody waits for them.
+    others = frozenset(range(len(fetches))) - claimed
+    first = replace(first, fetches=first.fetches | others)
+    if claimed <= first.fetches:
+        return None
     return IncrementalPlan(
         executable=executable,
         operation=primary,
-        _first=(ordered, schedule_fetches([fetches[index] for index in ordered])),
-        _rest=(rest, schedule_fetches([fetches[index] for index in rest])),
-        _projection=compile_projection(schema, supergraph.schema, primary),
-        _parts=tuple(_compile_part(executable, one) for one in deferred),
+        schedule=schedule_fetches(fetches),
+        projection=compile_projection(supergraph.api_schema, supergraph.schema, primary),
+        need=first,
+        parts=tuple(parts),
     )
 
 
-def _compile_part(executable: ExecutablePlan, deferred: Deferred) -> _Part:
+def _compile_part(executable: ExecutablePlan, deferred: Deferred, need: _Need) -> _Part:
     supergraph = executable.supergraph
     type_ = supergraph.api_schema.type_map[deferred.on]
     assert is_composite_type(type_)
     sets = (deferred.selections,)
     projection = compile_selection(supergraph.api_schema, supergraph.schema, type_, sets)
     position = Position(deferred.path, supergraph.possible_types)
-    return _Part(deferred, type_, position, projection)
+    return _Part(deferred, type_, position, projection, need)
 
 
-def _wanted(selections: Sequence[Selection]) -> Shape:
-    """Return the keys in the data that the selections read, whatever the types."""
+def _gates(deferred: Sequence[Deferred], parent: int) -> list[Path]:
+    """Return where the fragments directly inside a part are."""
+    return [one.path for one in deferred if one.parent == parent]
+
+
+def _need(
+    executable: ExecutablePlan,
+    shapes: Sequence[Shape],
+    path: Path,
+    selections: Sequence[Selection],
+    inside: Sequence[Path],
+) -> _Need:
+    """Return what an answer reads; to announce what is ``inside`` it, types have to be known."""
     wanted: Shape = {}
-    _add_wanted(selections, wanted)
+    for one in inside:
+        _place(wanted, one)
+    here = _place(wanted, path)
+    _add_wanted(selections, here)
+    fetches = _bringing(executable, shapes, wanted) if here else frozenset()
+    return _Need(keys_of(path), here, fetches)
+
+
+def _place(wanted: Shape, path: Path) -> Shape:
+    """Return what is wanted at a path, and add what tells whether its gates are open."""
+    for step in path:
+        if isinstance(step, Gate):
+            wanted.setdefault("__typename", {})
+        elif step != AT:
+            wanted = wanted.setdefault(step, {})
     return wanted
 
 
 def _add_wanted(selections: Sequence[Selection], wanted: Shape) -> None:
+    """Add the keys in the data that selections read, whatever the types."""
     for one in selections:
         if not isinstance(one, Field):
             # To know whether it applies, the type has to be there.
@@ -194,18 +449,34 @@ def _add_wanted(selections: Sequence[Selection], wanted: Shape) -> None:
             _add_wanted(one.selections, wanted.setdefault(one.key, {}))
 
 
-def _delivers(executable: ExecutablePlan, index: int, wanted: Shape) -> bool:
+def _bringing(executable: ExecutablePlan, shapes: Sequence[Shape], wanted: Shape) -> frozenset[int]:
+    """Return the fetches that bring anything of what is wanted, and those they depend on."""
+    fetches = executable.plan.fetches
+    index_of = {fetch.id: index for index, fetch in enumerate(fetches)}
+    found: set[int] = set()
+    for index in reversed(range(len(fetches))):
+        if index in found or _delivers(executable, index, shapes[index], wanted):
+            found.add(index)
+            found.update(index_of[one] for one in fetches[index].depends_on)
+    return frozenset(found)
+
+
+def _delivers(executable: ExecutablePlan, index: int, shape: Shape, wanted: Shape) -> bool:
     """Return whether a fetch brings anything that is wanted."""
-    fetch = executable.plan.fetches[index]
-    shape = shape_of(parse(fetch.document, no_location=True))
     calls = executable.steps[index].calls
     if not calls:
         return _overlaps(shape, wanted)
-    return any(
-        _overlaps(shape.get(call.builder.entities.alias, {}), _below(wanted, position.keys))
-        for call in calls
-        for position in call.builder.positions
-    )
+    types = executable.supergraph.schema.type_map
+    for call in calls:
+        entities = call.builder.entities
+        brought = shape.get(entities.alias, {})
+        on = [one.on for one in entities.requires if isinstance(one, RequireFragment)]
+        if all(is_object_type(types[name]) for name in on):
+            # The type of such an entity was known when it was asked for.
+            brought = {key: below for key, below in brought.items() if key != "__typename"}
+        if any(_overlaps(brought, _below(wanted, one.keys)) for one in call.builder.positions):
+            return True
+    return False
 
 
 def _below(wanted: Shape, keys: Sequence[str]) -> Shape:
@@ -219,20 +490,3 @@ def _overlaps(shape: Shape, wanted: Shape) -> bool:
         key in wanted and (not wanted[key] or _overlaps(below, wanted[key]))
         for key, below in shape.items()
     )
-
-
-def _is_shown(given: Mapping[tuple[str | int, ...], Sequence[Any]], path: ResponsePath) -> bool:
-    """Return whether one of the answers, by where it was put, has an object at this path."""
-    return any(
-        _has_object(answer, path[length:])
-        for length in range(len(path) + 1)
-        for answer in given.get(tuple(path[:length]), ())
-    )
-
-
-def _has_object(answer: Any, path: ResponsePath) -> bool:
-    for step in path:
-        if answer is None or (isinstance(step, str) and step not in answer):
-            return False
-        answer = answer[step]
-    return answer is not None

@@ -346,6 +346,7 @@ class _Postponed:
     path: Path
     on: GraphQLNamedType
     selection_set: SelectionSetNode
+    parent: int
 
 
 @dataclass(slots=True)
@@ -356,6 +357,9 @@ class _Folder:
     budget: int = MAX_SELECTIONS
     postponed: list[_Postponed] | None = None
     """Takes the deferred fragments, if they are to be held back."""
+    held: set[tuple[object, ...]] = field(default_factory=set)
+    inside: int = -1
+    """The index of the deferred fragment that is being folded."""
 
     def fold(
         self, sets: Sequence[SelectionSetNode], parent: GraphQLNamedType, path: Path
@@ -371,9 +375,10 @@ class _Folder:
     def deferred(self) -> Iterator[Deferred]:
         """Yield what was held back; a deferred fragment inside another comes after it."""
         assert self.postponed is not None
-        for one in self.postponed:
+        for index, one in enumerate(self.postponed):
+            self.inside = index
             selections = self.fold([one.selection_set], one.on, one.path)
-            yield Deferred(one.label, one.path, one.on.name, selections)
+            yield Deferred(one.label, one.path, one.on.name, selections, one.parent)
 
     def _close(
         self, entry: _OpenField | _OpenFragment, parent: GraphQLNamedType, path: Path
@@ -440,12 +445,19 @@ class _Folder:
             label = arguments.get("label")
             known = label.value if isinstance(label, StringValueNode) else None
             if self._always(on, parent):
-                self.postponed.append(_Postponed(known, scope.path, parent, inner))
+                self._hold(_Postponed(known, scope.path, parent, inner, self.inside))
             elif not is_object_type(parent):
                 gated = (*scope.path, Gate(frozenset({on.name})))
-                self.postponed.append(_Postponed(known, gated, on, inner))
+                self._hold(_Postponed(known, gated, on, inner, self.inside))
             return True
         return False
+
+    def _hold(self, one: _Postponed) -> None:
+        assert self.postponed is not None
+        same = (one.label, one.path, one.on.name, id(one.selection_set), one.parent)
+        if same not in self.held:
+            self.held.add(same)
+            self.postponed.append(one)
 
     def _value(self, value: Node | None) -> Any:
         """Return the value of a Boolean argument; None if it is not given."""

@@ -1,4 +1,4 @@
-"""`@defer`: the first answer comes before the fetches that only deferred fragments need."""
+"""`@defer`: each part is there as soon as its own fetches are, and all together are the answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from random import Random
 from typing import Any
 
 import pytest
+from graphql import InlineFragmentNode, Visitor, parse, print_ast, visit
+from graphql.language import SelectionSetNode
 
 from gateway.federation.execution import (
     FetchReport,
@@ -19,6 +21,7 @@ from gateway.federation.execution import (
 from gateway.federation.operation.prepare import InvalidRequest, parse_and_validate, prepare
 from gateway.federation.plan import AT, Entities, Fetch, QueryPlan, RequireField, RequireFragment
 from gateway.federation.planner import plan
+from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
 from tests.federation.operations import random_operation
 from tests.federation.scripted import Scripted, answer, supergraph
 from tests.federation.subgraphs import InMemory
@@ -51,7 +54,15 @@ async def in_world(source: str, **more: Any) -> list[Increment]:
 
 
 def patches(increment: Increment) -> list[tuple[Any, str | None, Any]]:
-    return [(patch.path, patch.label, patch.data) for patch in increment.patches]
+    return [(patch.of.path, patch.of.label, patch.data) for patch in increment.patches]
+
+
+def places(increment: Increment) -> list[tuple[Any, str | None]]:
+    return [(one.path, one.label) for one in increment.pending]
+
+
+def labels(increment: Increment) -> list[str | None]:
+    return [patch.of.label for patch in increment.patches]
 
 
 def hop(number: int, document: str, *path: Any, on: str = "Book", after: int = 0) -> Fetch:
@@ -80,10 +91,12 @@ async def test_the_first_answer_waits_for_nothing_deferred() -> None:
     assert first.has_next
     assert first.response is not None
     assert first.response.data == {"books": [{"title": "t1"}, {"title": "t2"}]}
-    assert transport.order == ["start 0", "end 0"]
+    assert places(first) == [(["books", 0], "counts"), (["books", 1], "counts")]
+    assert "end 1" not in transport.order
     transport.gates[1].set()
     last = await anext(stream)
     assert not last.has_next
+    assert [patch.of for patch in last.patches] == first.pending
     assert patches(last) == [
         (["books", 0], "counts", {"reviewCount": 5}),
         (["books", 1], "counts", {"reviewCount": None}),
@@ -92,27 +105,126 @@ async def test_the_first_answer_waits_for_nothing_deferred() -> None:
         await anext(stream)
 
 
+STOCK = hop(2, "{...on Book{inStock}}", "books", AT)
+TWO = """{ books { title
+  ... @defer(label: "slow") { reviewCount }
+  ... @defer(label: "fast") { inStock }
+} }"""
+
+
+@pytest.mark.parametrize(("slow", "fast"), [(1, 2), (2, 1)])
+async def test_a_part_is_not_held_up_by_another(slow: int, fast: int) -> None:
+    name = {1: "reviewCount", 2: "inStock"}
+    source = TWO.replace("reviewCount", name[slow], 1)
+    source = source[: source.index("fast")] + source[source.index("fast") :].replace(
+        "inStock", name[fast]
+    )
+    transport = Scripted(
+        {0: BOOKS, **{one: answer({"_entities": [{name[one]: 7}, None]}) for one in (1, 2)}}
+    )
+    transport.gates[slow] = asyncio.Event()
+    found, _ = incremental(source, ROOT, COUNT, STOCK)
+    assert found is not None
+    stream = found.run(transport, {}, None)
+    await anext(stream)
+    second = await anext(stream)
+    assert second.has_next
+    assert patches(second) == [
+        (["books", 0], "fast", {name[fast]: 7}),
+        (["books", 1], "fast", {name[fast]: None}),
+    ]
+    transport.gates[slow].set()
+    third = await anext(stream)
+    assert not third.has_next
+    assert labels(third) == ["slow", "slow"]
+
+
+async def test_a_part_waits_for_all_of_its_own_fetches() -> None:
+    transport = Scripted({0: BOOKS, **{one: answer({"_entities": [None, None]}) for one in (1, 2)}})
+    transport.gates = {1: asyncio.Event(), 2: asyncio.Event()}
+    source = "{ books { title ... @defer { reviewCount inStock } } }"
+    found, _ = incremental(source, ROOT, COUNT, STOCK)
+    assert found is not None
+    stream = found.run(transport, {}, None)
+    await anext(stream)
+    transport.gates[1].set()
+    waiting = asyncio.ensure_future(anext(stream))
+    await transport.reached("end 1")
+    transport.gates[2].set()
+    last = await waiting
+    assert transport.order[-1] == "end 2"
+    assert [data for _, _, data in patches(last)] == [{"reviewCount": None, "inStock": None}] * 2
+
+
+async def test_a_deferred_fetch_starts_before_the_first_answer_is_there() -> None:
+    other = Fetch(1, "catalog", "query", "{items{__typename id}}")
+    transport = Scripted({0: BOOKS, 1: answer({"items": []})})
+    transport.gates = {0: asyncio.Event()}
+    found, _ = incremental("{ books { title } ... @defer { items { id } } }", ROOT, other)
+    assert found is not None
+    stream = found.run(transport, {}, None)
+    waiting = asyncio.ensure_future(anext(stream))
+    await transport.reached("end 1")
+    assert not waiting.done()
+    transport.gates[0].set()
+    assert patches(await waiting) == []
+    assert patches(await anext(stream)) == [([], None, {"items": []})]
+
+
+async def test_an_answer_may_be_deferred_as_a_whole() -> None:
+    first, last = await in_world("{ ... @defer { books { id } } }")
+    assert first.response is not None
+    assert first.response.data == {}
+    assert patches(last)[0][:2] == ([], None)
+
+
 async def test_an_introspection_is_answered_at_once_or_with_its_part() -> None:
     source = """{
       books { title ... @defer { reviewCount } }
       t: __type(name: "Role") { kind }
       ... @defer(label: "schema") { __schema { queryType { name } } }
     }"""
-    transport = Scripted({0: answer({"books": []})})
-    first, last = await increments(source, transport, ROOT, COUNT)
+    transport = Scripted({0: BOOKS, 1: answer({"_entities": [None, None]})})
+    first, *rest = await increments(source, transport, ROOT, COUNT)
     assert first.response is not None
-    assert first.response.data == {"books": [], "t": {"kind": "ENUM"}}
-    assert patches(last) == [([], "schema", {"__schema": {"queryType": {"name": "Query"}}})]
+    assert (first.response.data or {})["t"] == {"kind": "ENUM"}
+    found = [one for increment in rest for one in patches(increment)]
+    assert ([], "schema", {"__schema": {"queryType": {"name": "Query"}}}) in found
 
 
-async def test_closing_the_stream_asks_nothing_more() -> None:
+async def test_where_nothing_is_shown_to_defer_on_the_first_answer_is_the_last() -> None:
+    transport = Scripted({0: answer({"books": []})})
+    transport.gates[1] = asyncio.Event()
+    source = "{ books { title ... @defer { reviewCount } } }"
+    (only,) = await increments(source, transport, ROOT, COUNT)
+    assert only.response is not None
+    assert (only.response.data, only.has_next) == ({"books": []}, False)
+
+
+async def test_closing_the_stream_stops_what_is_under_way() -> None:
     transport = Scripted({0: BOOKS})
+    transport.gates[1] = asyncio.Event()
     found, _ = incremental(SOURCE, ROOT, COUNT)
     assert found is not None
     stream = found.run(transport, {}, None)
+    before = asyncio.all_tasks()
     await anext(stream)
+    await transport.reached("start 1")
+    assert asyncio.all_tasks() > before
     await stream.aclose()
-    assert transport.order == ["start 0", "end 0"]
+    assert asyncio.all_tasks() == before
+    assert "end 1" not in transport.order
+
+
+async def test_a_bug_in_the_engine_is_raised_not_waited_for() -> None:
+    def broken(_: FetchReport) -> None:
+        raise RuntimeError("a bug")
+
+    transport = Scripted({0: BOOKS})
+    found, _ = incremental(SOURCE, ROOT, COUNT)
+    assert found is not None
+    with pytest.raises(RuntimeError, match="a bug"):
+        await anext(found.run(transport, {}, None, observer=broken))
 
 
 async def test_an_observer_hears_of_all_fetches() -> None:
@@ -144,6 +256,34 @@ def test_a_fetch_for_anything_wanted_at_once_comes_first() -> None:
     assert not incremental("{ books { reviewCount ... @defer { title } } }", ROOT, COUNT)[0]
 
 
+def test_that_a_hop_tells_the_type_again_makes_nobody_wait_for_it() -> None:
+    again = hop(1, "{...on Book{__typename reviewCount}}", "books", AT)
+    assert incremental("{ books { __typename ... @defer { reviewCount } } }", ROOT, again)[0]
+    narrowing = hop(1, "{...on Item{__typename reviewCount}}", "items", AT, on="Item")
+    root = Fetch(0, "catalog", "query", "{items{__typename id}}")
+    source = "{ items { __typename ... @defer { reviewCount: id } } }"
+    assert incremental(source, root, narrowing)[0] is None
+
+
+async def test_a_fetch_that_nobody_is_known_to_read_comes_first() -> None:
+    extra = Fetch(2, "catalog", "query", "{a:me{id}}")
+    found, _ = incremental(SOURCE, ROOT, COUNT, extra)
+    assert found is not None
+    transport = Scripted({0: BOOKS, 1: answer({"_entities": [None, None]}), 2: answer({})})
+    transport.gates[1] = asyncio.Event()
+    stream = found.run(transport, {}, None)
+    await anext(stream)
+    assert "end 2" in transport.order
+    await stream.aclose()
+
+
+async def test_a_fragment_is_deferred_once_however_often_it_is_spread() -> None:
+    source = "{ books { title ...F @defer ...F @defer } } fragment F on Book { reviewCount }"
+    transport = Scripted({0: BOOKS, 1: answer({"_entities": [None, None]})})
+    _, last = await increments(source, transport, ROOT, COUNT)
+    assert [path for path, _, _ in patches(last)] == [["books", 0], ["books", 1]]
+
+
 async def test_errors_go_with_the_part_they_belong_to() -> None:
     error = {"message": "no", "path": ["_entities", 1, "reviewCount"]}
     transport = Scripted({0: BOOKS, 1: answer({"_entities": [None, None]}, error)})
@@ -156,13 +296,73 @@ async def test_errors_go_with_the_part_they_belong_to() -> None:
     ]
 
 
-async def test_an_error_that_belongs_to_no_part_is_not_lost() -> None:
+async def test_an_error_of_a_shared_fetch_goes_with_the_part_that_reads_its_place() -> None:
+    root = Fetch(0, "catalog", "query", "{books{__typename id title code isbn}}")
+    error = {"message": "no", "path": ["books", 0, "code"]}
+    books = answer({"books": [{"__typename": "Book", "id": "1", "title": "t"}]}, error)
+    transport = Scripted({0: books, 1: answer({"_entities": [None]})})
+    source = """{ books { title ... @defer(label: "a") { reviewCount }
+      ... @defer(label: "b") { code } } }"""
+    first, *rest = await increments(source, transport, root, COUNT)
+    assert first.response is not None
+    assert not first.response.errors
+    told = {
+        patch.of.label: [one["message"] for one in patch.errors]
+        for increment in rest
+        for patch in increment.patches
+    }
+    assert told == {"a": [], "b": ["no"]}
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+async def test_the_failure_of_a_whole_fetch_is_told_with_the_part_that_needed_it(
+    failing: int,
+) -> None:
+    answers: dict[int, Any] = {0: BOOKS, 1: answer({"_entities": [None, None]})}
+    answers[2] = answers[1]
+    answers[failing] = SubgraphError("It is down.")
+    transport = Scripted(answers)
+    first, *rest = await increments(TWO, transport, ROOT, COUNT, STOCK)
+    assert first.response is not None
+    assert not first.response.errors
+    told = [
+        (patch.of.label, patch.of.path, [one["message"] for one in patch.errors])
+        for increment in rest
+        for patch in increment.patches
+        if patch.errors
+    ]
+    label = {1: "slow", 2: "fast"}[failing]
+    assert told == [(label, ["books", 0], ["It is down."])]
+
+
+async def test_a_null_that_came_from_what_is_deferred_is_explained_where_it_is_seen() -> None:
+    root = Fetch(0, "catalog", "query", "{settings{version theme} me{id}}")
+    error = {"message": "no", "path": ["settings", "version"]}
     transport = Scripted(
-        {0: answer({"books": None}), 1: answer({}), 2: answer({"a": 1}, {"message": "no"})}
+        {0: answer({"settings": None, "me": {"id": "1", "__typename": "User"}}, error)}
     )
-    extra = Fetch(2, "catalog", "query", "{a:me{id}}", depends_on=(0,))
-    _, last = await increments(SOURCE, transport, ROOT, COUNT, extra)
-    assert [(patch.path, patch.data, len(patch.errors)) for patch in last.patches] == [([], {}, 1)]
+    transport.answers = {**transport.answers, 1: answer({"_entities": [{"cart": None}]})}
+    other = hop(1, "{...on User{email}}", "me", on="User")
+    source = "{ settings { theme ... @defer { version } } me { ... @defer { email } } }"
+    first, _ = await increments(source, transport, root, other)
+    assert first.response is not None
+    assert [one["path"] for one in first.response.errors] == [["settings", "version"]]
+
+
+async def test_an_error_of_a_part_that_is_never_shown_is_not_lost() -> None:
+    root = Fetch(0, "catalog", "query", "{books{__typename id title}}")
+    error = {"message": "no", "path": ["books", 0, "title"]}
+    transport = Scripted({0: answer({"books": []}, error), 1: answer({})})
+    source = "{ books { id ... @defer { title reviewCount } } }"
+    (only,) = await increments(source, transport, root, COUNT)
+    assert only.response is not None
+    assert [one["message"] for one in only.response.errors] == ["no"]
+    inner = {"message": "no", "path": ["me", "email"]}
+    me = Fetch(1, "accounts", "query", "{settings{version} me{email name}}")
+    transport = Scripted({0: BOOKS, 1: answer({"me": None, "settings": {"version": 1}}, inner)})
+    source = "{ books { id } ... @defer { settings { version } me { ... @defer { email } } } }"
+    _, last = await increments(source, transport, ROOT, me)
+    assert [[one["message"] for one in patch.errors] for patch in last.patches] == [["no"]]
 
 
 async def test_a_null_that_bubbles_stays_inside_its_part() -> None:
@@ -180,26 +380,75 @@ async def test_a_null_that_bubbles_stays_inside_its_part() -> None:
     ]
 
 
+SETTINGS = Fetch(0, "accounts", "query", "{settings{theme nested{right}}}")
+VERSION = Fetch(1, "catalog", "query", "{settings{version}}")
+
+
+async def test_what_a_client_has_seen_is_not_taken_away_again() -> None:
+    shown = answer({"settings": {"theme": "dark", "nested": {"right": "r"}}})
+    transport = Scripted({0: shown, 1: answer({"settings": {"version": None}})})
+    source = "{ settings { theme nested { right } } ... @defer { settings { version theme } } }"
+    first, last = await increments(source, transport, SETTINGS, VERSION)
+    assert first.response is not None
+    assert first.response.data == {"settings": {"theme": "dark", "nested": {"right": "r"}}}
+    assert patches(last) == [([], None, None)]
+    assert [one["path"] for one in last.patches[0].errors] == [["settings", "version"]]
+
+
+async def test_what_became_null_for_a_client_stays_null() -> None:
+    root = Fetch(0, "catalog", "query", "{books{__typename id isbn}}")
+    stock = hop(1, "{...on Book{inStock}}", "books", AT)
+    books = [{"__typename": "Book", "id": "1"}, {"__typename": "Book", "id": "2", "isbn": "i"}]
+    stocked = answer({"_entities": [{"inStock": True}, {"inStock": False}]})
+    transport = Scripted({0: answer({"books": books}), 1: stocked})
+    source = "{ books { isbn } ... @defer { books { inStock } } }"
+    first, last = await increments(source, transport, root, stock)
+    assert first.response is not None
+    assert first.response.data == {"books": [None, {"isbn": "i"}]}
+    assert patches(last) == [([], None, {"books": [None, {"inStock": False}]})]
+
+
 async def test_the_first_answer_explains_its_own_nulls() -> None:
     root = Fetch(0, "catalog", "query", "{books{__typename id isbn}}")
     transport = Scripted({0: BOOKS, 1: answer({"_entities": [None, None]})})
-    first, last = await increments(
+    (only,) = await increments(
         "{ books { isbn ... @defer { reviewCount } } }", transport, root, COUNT
     )
-    assert first.response is not None
-    assert first.response.data == {"books": [None, None]}
-    assert len(first.response.errors) == 2
-    assert patches(last) == []
+    assert only.response is not None
+    assert only.response.data == {"books": [None, None]}
+    assert len(only.response.errors) == 2
 
 
-async def test_a_deferred_part_of_a_deferred_part_comes_after_it() -> None:
-    source = """{ books { id ... @defer(label: "a") {
-      author { ... @defer(label: "b") { name } score }
+async def test_a_part_inside_a_part_is_announced_by_it() -> None:
+    source = """{ books { title ... @defer(label: "outer") {
+      reviewCount ... @defer(label: "inner") { inStock }
     } } }"""
-    _, last = await in_world(source)
-    labels = [patch.label for patch in last.patches]
-    assert labels == sorted(str(label) for label in labels)
-    assert "b" in labels
+    transport = Scripted({0: BOOKS, **{one: answer({"_entities": [None, None]}) for one in (1, 2)}})
+    transport.gates[1] = asyncio.Event()
+    found, _ = incremental(source, ROOT, COUNT, STOCK)
+    assert found is not None
+    stream = found.run(transport, {}, None)
+    first = await anext(stream)
+    assert [label for _, label in places(first)] == ["outer", "outer"]
+    await transport.reached("end 2")
+    transport.gates[1].set()
+    last = await anext(stream)
+    assert places(last) == [(["books", 0], "inner"), (["books", 1], "inner")]
+    assert labels(last) == ["outer", "outer", "inner", "inner"]
+
+
+async def test_a_part_inside_one_that_became_null_is_never_announced() -> None:
+    source = """{ books { title ... @defer(label: "outer") {
+      isbn ... @defer(label: "inner") { reviewCount }
+    } } }"""
+    root = Fetch(0, "catalog", "query", "{books{__typename id title}}")
+    isbn = hop(2, "{...on Book{isbn}}", "books", AT)
+    results = answer({"_entities": [{"isbn": "i"}, {"isbn": None}]})
+    transport = Scripted({0: BOOKS, 1: answer({"_entities": [None, None]}), 2: results})
+    _, *rest = await increments(source, transport, root, COUNT, isbn)
+    announced = [one for increment in rest for one in places(increment)]
+    assert announced == [(["books", 0], "inner")]
+    assert rest[-1].has_next is False
 
 
 async def test_a_type_condition_that_fails_gets_no_part() -> None:
@@ -210,8 +459,28 @@ async def test_a_type_condition_that_fails_gets_no_part() -> None:
         {0: answer({"items": items}), 1: answer({"_entities": [{"reviewCount": 3}]})}
     )
     source = "{ items { id ... on Film @defer { reviewCount } } }"
-    _, last = await increments(source, transport, root, film)
+    first, last = await increments(source, transport, root, film)
+    assert places(first) == [(["items", 1], None)]
     assert patches(last) == [(["items", 1], None, {"reviewCount": 3})]
+
+
+async def test_what_tells_whether_a_fragment_applies_is_waited_for() -> None:
+    root = Fetch(0, "reviews", "query", "{team{id}}")
+    kind = hop(1, "{...on Member{__typename}}", "team", AT, on="Member")
+    person = hop(2, "{...on Person{age}}", "team", AT, on="Person", after=1)
+    team = [{"__typename": "Member", "id": one} for one in ("1", "2")]
+    kinds = [{"__typename": "Person"}, {"__typename": "Bot"}]
+    transport = Scripted(
+        {
+            0: answer({"team": team}),
+            1: answer({"_entities": kinds}),
+            2: answer({"_entities": [{"age": 30}]}),
+        }
+    )
+    source = "{ team { id ... on Person @defer { age } } }"
+    first, last = await increments(source, transport, root, kind, person)
+    assert places(first) == [(["team", 0], None)]
+    assert patches(last) == [(["team", 0], None, {"age": 30})]
 
 
 def test_a_deferred_fragment_that_cannot_apply_is_dropped() -> None:
@@ -221,59 +490,110 @@ def test_a_deferred_fragment_that_cannot_apply_is_dropped() -> None:
     assert prepared.split({})[1] == ()
 
 
-def deferring(source: str, random: Random) -> str:
-    """The same operation with `@defer` on some of its fragments."""
-    pieces = source.split("... on ")
-    written = pieces[0]
-    for piece in pieces[1:]:
-        name, _, rest = piece.partition(" ")
-        defer = " @defer" if random.random() < 0.6 else ""
-        written += f"... on {name}{defer} {rest}"
-    return written
+class Shuffled(InMemory):
+    """Answers what is asked at the same time in a random order."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__(*WORLD.subgraphs)
+        self.random = random
+        self.waiting: list[asyncio.Future[None]] = []
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        turn = asyncio.get_running_loop().create_future()
+        self.waiting.append(turn)
+        asyncio.get_running_loop().call_soon(self.release)
+        await turn
+        return await super().execute(request)
+
+    def release(self) -> None:
+        self.waiting.pop(self.random.randrange(len(self.waiting))).set_result(None)
 
 
-def put(data: Any, path: list[Any], patch: Any) -> None:
-    """Merge a patch into a response as a client does."""
-    for step in path:
-        data = data[step]
-    merge(data, patch)
+class Deferring(Visitor):
+    """Puts some of what is selected into deferred fragments, some of it twice."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__()
+        self.random = random
+        self.labels = 0
+
+    def leave_selection_set(self, node: SelectionSetNode, *_: Any) -> SelectionSetNode | None:
+        if self.random.random() < 0.6:
+            return None
+        chosen = [one for one in node.selections if self.random.random() < 0.6]
+        if not chosen:
+            return None
+        self.labels += 1
+        kept = [one for one in node.selections if one not in chosen or self.random.random() < 0.2]
+        (fragment,) = parse(f'{{ ... @defer(label: "l{self.labels}") {{ a }} }}').definitions
+        inline = fragment.selection_set.selections[0]  # type: ignore[attr-defined]
+        deferred = InlineFragmentNode(
+            directives=inline.directives,
+            selection_set=SelectionSetNode(selections=tuple(chosen)),
+        )
+        return SelectionSetNode(selections=(*kept, deferred))
 
 
-def merge(data: Any, patch: Any) -> None:
-    for key, value in patch.items():
-        if isinstance(value, dict) and isinstance(data.get(key), dict):
-            merge(data[key], value)
-        elif isinstance(value, list) and isinstance(data.get(key), list):
-            for mine, theirs in zip(data[key], value, strict=True):
-                if isinstance(mine, dict) and isinstance(theirs, dict):
-                    merge(mine, theirs)
-        else:
-            data[key] = value
+def merge(data: Any, patch: Any) -> Any:
+    """What a client makes of two answers about the same place."""
+    if isinstance(data, dict) and isinstance(patch, dict):
+        return {**data, **{key: merge(data.get(key), value) for key, value in patch.items()}}
+    if isinstance(data, list) and isinstance(patch, list):
+        return [merge(mine, theirs) for mine, theirs in zip(data, patch, strict=True)]
+    assert data is None or data == patch
+    return patch
+
+
+def put(data: Any, path: list[Any], patch: Any) -> Any:
+    """The response after a patch."""
+    if not path:
+        return merge(data, patch)
+    copy = data.copy()
+    copy[path[0]] = put(data[path[0]], path[1:], patch)
+    return copy
 
 
 async def test_all_parts_together_are_the_whole_answer() -> None:
-    seen = 0
-    for seed in range(400):
+    schema = supergraph().api_schema
+    seen = parts = nested = bubbled = 0
+    for seed in range(600):
         random = Random(seed)  # noqa: S311
-        whole = random_operation(supergraph().api_schema, random)
-        source = deferring(whole, random)
+        whole = random_operation(schema, random)
+        source = print_ast(visit(parse(whole), Deferring(random)))
         try:
             found, variables = incremental(source)
         except InvalidRequest:
             continue
-        expected = monolith(supergraph().api_schema, whole, {}).data
-        if found is None or expected is None:
+        if found is None:
             continue
         seen += 1
-        transport = InMemory(*WORLD.subgraphs)
+        transport = Shuffled(random)
         first, *rest = [one async for one in found.run(transport, variables, None)]
+        assert [one.has_next for one in (first, *rest)] == [True] * len(rest) + [False]
+        assert not transport.invalid
         assert first.response is not None
-        together = dict(first.response.data or {})
-        bubbled = any(patch.data is None for one in rest for patch in one.patches)
+        together: Any = first.response.data
+        errors = list(first.response.errors)
+        expected = list(first.pending)
+        failed = False
         for one in rest:
+            parts += 1
+            expected += one.pending
+            nested += len(one.pending)
+            assert one.patches
             for patch in one.patches:
+                expected.remove(patch.of)
+                errors += patch.errors
+                failed = failed or patch.data is None
                 if patch.data is not None:
-                    put(together, patch.path, patch.data)
-        if not bubbled:
-            assert together == expected, source
-    assert seen > 20
+                    together = put(together, patch.of.path, patch.data)
+        assert not expected
+        bubbled += failed
+        plain = monolith(schema, whole, {})
+        if not failed:
+            assert together == plain.data, source
+        told = {tuple(error.get("path", ())) for error in errors}
+        assert told.issuperset(tuple(error.path or ()) for error in plain.errors or ()), source
+    assert seen > 90
+    assert parts > seen
+    assert nested > 20
