@@ -14,7 +14,7 @@ from graphql import OperationType
 
 from gateway.federation.operation.selection import Operation, Selection
 from gateway.federation.plan import QueryPlan
-from gateway.federation.planner.choose import choose
+from gateway.federation.planner.choose import LEVEL_COST, choose
 from gateway.federation.planner.emit import emit
 from gateway.federation.planner.errors import PlanningBudgetExceeded, PlanningError
 from gateway.federation.planner.fetches import Fetches
@@ -102,7 +102,7 @@ def _add_in_order(
     """Root fields one after another, each by one subgraph: asking two would do it twice.
 
     Of all ways to hand them out the cheapest is kept, where a field that stays
-    with the subgraph of the one before shares its fetch.
+    with the subgraph of the one before shares its fetch, and any other waits for it.
     """
     ways: dict[str, tuple[int, list[Path]]] = {"": (0, [])}
     for selection in selections:
@@ -113,7 +113,7 @@ def _add_in_order(
         ways = {
             graph: min(
                 (
-                    (before + cost - (ENTRY_COST if last == graph else 0), paths + more)
+                    (before + cost + (LEVEL_COST if last != graph else -ENTRY_COST), paths + more)
                     for last, (before, paths) in ways.items()
                 ),
                 key=lambda way: way[0],

@@ -22,9 +22,9 @@ from gateway.federation.planner.paths import (
     Step,
 )
 
-__all__ = ["choose"]
+__all__ = ["LEVEL_COST", "choose"]
 
-_LEVEL_COST = 1010
+LEVEL_COST = 1010
 """What each level of waiting weighs: a little more than a fetch."""
 _CALL_COST = 50
 """What an entity call weighs that shares its request with others."""
@@ -205,7 +205,7 @@ class _Atoms:
         level = 1 + max([self.levels[before], *(self.levels[end] for end, _ in required)])
         end = self._intern((before, step.move, step.requires), _CALL_COST, level)
         fetch = self._intern(("fetch", step.move.target.graph, level), JUMP_COST, level)
-        wait = self._intern(("level", level), _LEVEL_COST, level)
+        wait = self._intern(("level", level), LEVEL_COST, level)
         return end, atoms.union((end, fetch, wait), *(found for _, found in required))
 
     def _intern(self, identity: object, weight: int, level: int) -> int:

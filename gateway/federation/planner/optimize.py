@@ -18,6 +18,7 @@ def optimize(works: Sequence[Work]) -> list[Work]:
     """The same fetches with as few as possible, each after those it waits for."""
     optimizer = _Optimizer(works)
     optimizer.merge_levels()
+    optimizer.delay()
     optimizer.sink()
     optimizer.batch()
     return optimizer.in_order()
@@ -25,10 +26,13 @@ def optimize(works: Sequence[Work]) -> list[Work]:
 
 def _levels(works: Iterable[Work]) -> dict[Work, int]:
     levels: dict[Work, int] = {}
-    for work in works:
-        # A fetch is made after those it waits for.
-        levels[work] = 1 + max((levels[before] for before in work.after), default=-1)
-    return levels
+
+    def level(work: Work) -> int:
+        if work not in levels:
+            levels[work] = 1 + max(map(level, work.after), default=-1)
+        return levels[work]
+
+    return {work: level(work) for work in works}
 
 
 class _Optimizer:
@@ -38,7 +42,6 @@ class _Optimizer:
         self._levels = _levels(works)
         self._works = dict.fromkeys(works)
         self._waiting: dict[Work, dict[Work, None]] = {work: {} for work in works}
-        self._deepest = max(self._levels.values(), default=0)
         for work in works:
             for before in work.after:
                 self._waiting[before][work] = None
@@ -51,6 +54,23 @@ class _Optimizer:
                 slot = slots.setdefault(self._slot(work, self._levels[work]), [])
                 if not self._merge_into_one_of(slot, work):
                     slot.append(work)
+
+    def delay(self) -> None:
+        """Merge the fetches that ask one subgraph at one position, unless one waits for the other.
+
+        Those that wait for the earlier one wait longer: a request less is worth
+        a level more.
+        """
+        slots: dict[object, list[Work]] = {}
+        for work in sorted(self._works, key=lambda work: -self._levels[work]):
+            if not work.calls:
+                continue
+            slot = slots.setdefault(self._slot(work, 0), [])
+            apart = [o for o in slot if not _waits(o, work) and not _waits(work, o)]
+            if self._merge_into_one_of(apart, work):
+                self._levels = _levels(self._works)
+            else:
+                slot.append(work)
 
     def sink(self) -> None:
         """Let a fetch wait for a later one of its subgraph, when nobody misses it sooner.
@@ -123,6 +143,16 @@ class _Optimizer:
         for after in self._waiting.pop(work):
             after.after = [w for w in after.after if w is not work]
             self._wait(after, into)
+
+
+def _waits(work: Work, other: Work) -> bool:
+    """Whether a fetch cannot start before another has ended."""
+    found, left = {work}, [work]
+    while left:
+        new = [before for before in left.pop().after if before not in found]
+        found.update(new)
+        left += new
+    return other in found
 
 
 def _add_calls(

@@ -137,3 +137,56 @@ QueryPlan {
   }
 }\
 """)
+
+
+def test_a_field_goes_where_the_next_one_must_if_that_saves_waiting() -> None:
+    query = 'mutation { make { name weight } addCategory(name: "y") { name } }'
+    assert planned("mutations", query) == snapshot("""\
+QueryPlan {
+  Sequence {
+    Fetch(service: "b") {
+      {
+        make {
+          __typename
+          id
+        }
+        addCategory(name: "y") {
+          name
+        }
+      }
+    },
+    Parallel {
+      Flatten(path: "make") {
+        Fetch(service: "a") {
+          {
+            ... on Product {
+              __typename
+              id
+            }
+          } =>
+          {
+            ... on Product {
+              name
+            }
+          }
+        },
+      },
+      Flatten(path: "make") {
+        Fetch(service: "c") {
+          {
+            ... on Product {
+              __typename
+              id
+            }
+          } =>
+          {
+            ... on Product {
+              weight
+            }
+          }
+        },
+      },
+    },
+  }
+}\
+""")

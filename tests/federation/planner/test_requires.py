@@ -708,3 +708,155 @@ QueryPlan {
   }
 }\
 """)
+
+
+def test_one_fetch_for_two_requirements_may_keep_a_third_waiting() -> None:
+    assert planned("requires-later", "{ parcel { toll tax } }") == snapshot("""\
+QueryPlan {
+  Sequence {
+    Fetch(service: "parcels") {
+      {
+        parcel {
+          __typename
+          id
+          weight
+        }
+      }
+    },
+    Flatten(path: "parcel") {
+      Fetch(service: "routes") {
+        {
+          ... on Parcel {
+            __typename
+            id
+          }
+        } =>
+        {
+          ... on Parcel {
+            distance
+          }
+        }
+      },
+    },
+    Flatten(path: "parcel") {
+      Fetch(service: "prices") {
+        {
+          ... on Parcel {
+            __typename
+            id
+            distance
+            weight
+          }
+        } =>
+        {
+          ... on Parcel {
+            toll
+            fee
+          }
+        }
+      },
+    },
+    Flatten(path: "parcel") {
+      Fetch(service: "taxes") {
+        {
+          ... on Parcel {
+            __typename
+            id
+            fee
+          }
+        } =>
+        {
+          ... on Parcel {
+            tax
+          }
+        }
+      },
+    },
+  }
+}\
+""")
+
+
+def test_fetches_that_wait_for_each_other_are_not_joined() -> None:
+    assert planned("requires-later", "{ parcel { toll total } }") == snapshot("""\
+QueryPlan {
+  Sequence {
+    Fetch(service: "parcels") {
+      {
+        parcel {
+          __typename
+          id
+          weight
+        }
+      }
+    },
+    Parallel {
+      Flatten(path: "parcel") {
+        Fetch(service: "routes") {
+          {
+            ... on Parcel {
+              __typename
+              id
+            }
+          } =>
+          {
+            ... on Parcel {
+              distance
+            }
+          }
+        },
+      },
+      Flatten(path: "parcel") {
+        Fetch(service: "prices") {
+          {
+            ... on Parcel {
+              __typename
+              id
+              weight
+            }
+          } =>
+          {
+            ... on Parcel {
+              fee
+            }
+          }
+        },
+      },
+    },
+    Flatten(path: "parcel") {
+      Fetch(service: "taxes") {
+        {
+          ... on Parcel {
+            __typename
+            id
+            fee
+          }
+        } =>
+        {
+          ... on Parcel {
+            tax
+          }
+        }
+      },
+    },
+    Flatten(path: "parcel") {
+      Fetch(service: "prices") {
+        {
+          ... on Parcel {
+            __typename
+            id
+            tax
+            distance
+          }
+        } =>
+        {
+          ... on Parcel {
+            total
+            toll
+          }
+        }
+      },
+    },
+  }
+}\
+""")
