@@ -32,6 +32,7 @@ from gateway.rest.subgraphs import asking
 from gateway.runtime import Runtime, Transport
 from gateway.security.headers import SECURITY_HEADERS, cors
 from gateway.security.limits import Limits
+from gateway.shared_documents import SharedStore
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.local import LocalTransport
 from gateway.transports.memberships import FreshMemberships
@@ -83,7 +84,7 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
             hide_suggestions=not settings.graphql.introspection,
         )
 
-    pipeline = _pipeline(settings, make_runtime(supergraph))
+    pipeline = _pipeline(settings, make_runtime(supergraph), redis)
     reloading = Reloading(FileSource(settings.supergraph), make_runtime)
     callers = _callers(settings, redis, pipeline)
     checks = {"redis": redis.ping, **_checks(subgraphs)}
@@ -200,22 +201,22 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _pipeline(settings: Settings, runtime: Runtime) -> Pipeline:
+def _pipeline(settings: Settings, runtime: Runtime, redis: Redis) -> Pipeline:
     return Pipeline(
         runtime,
         introspection=settings.graphql.introspection,
         timeout_seconds=settings.http.request_timeout_seconds,
-        documents=_documents(settings),
+        documents=_documents(settings, redis),
     )
 
 
-def _documents(settings: Settings) -> Documents:
+def _documents(settings: Settings, redis: Redis) -> Documents:
     graphql = settings.graphql
     manifest = graphql.trusted_documents
     return Documents(
         trusted=read_manifests([manifest] if manifest is not None else []),
         mode=graphql.untrusted_documents,
-        automatic=MemoryStore() if graphql.automatic_documents else None,
+        automatic=SharedStore(redis, MemoryStore()) if graphql.automatic_documents else None,
     )
 
 

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from shared.config import ConfigurationError
+from shared.config import ConfigurationError, CostMode, LimitName
 
 __all__ = ["Configuration", "SubgraphSection", "json_schema", "masked", "read"]
 
@@ -223,14 +223,15 @@ class EveryHeader(Headers):
 class DocumentLimits(_Section):
     """The most a document may hold."""
 
+    characters: int = Field(default=100_000, ge=100)
     tokens: int = Field(default=15_000, ge=10)
     depth: int = Field(default=100, ge=1)
     aliases: int = Field(default=1_000, ge=1)
     root_fields: int = Field(default=1_000, ge=1)
     fields: int = Field(default=5_000, ge=1)
     directives: int = Field(default=500, ge=1)
-    enforce: bool = True
-    """Off: documents over a limit are counted, logged and served."""
+    measured: frozenset[LimitName] = frozenset()
+    """Requests over these limits are counted, logged and served."""
 
 
 class Breaker(_Section):
@@ -273,6 +274,8 @@ class Redis(_Section):
 
     url: Secret
     timeout_seconds: Seconds = 0.5
+    entries: int = Field(default=5_000, ge=1)
+    """How many texts it keeps; those that were asked for longest ago leave first."""
 
 
 class AutomaticDocuments(_Section):
@@ -362,7 +365,19 @@ class Authorization(_Section):
 
 
 class Cost(_Section):
-    """What operations may cost."""
+    """What operations may cost, by `@cost` and `@listSize`."""
+
+    mode: CostMode = "off"
+    """Whether operations whose estimate is over a maximum are refused, or only counted."""
+    max: int = Field(default=10_000, ge=1)
+    actual: CostMode = "off"
+    """Whether answers are counted, and a query that has cost the maximum is cut short."""
+    list_size: int = Field(default=10, ge=0)
+    """How long lists are taken to be that say nothing of it."""
+    subgraphs: dict[str, Annotated[int, Field(ge=0)]] = {}
+    """The most that one operation may ask of single subgraphs."""
+    expose: bool = False
+    """Whether every client may ask for `extensions.cost`, by `"extensions": {"cost": true}`."""
 
 
 class Configuration(_Section):

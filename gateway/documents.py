@@ -8,6 +8,7 @@ first sends the text with its hash.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ Mode = Literal["off", "log", "enforce"]
 _UNTRUSTED = Counter(
     "graphql_untrusted_documents_total", "Texts that the manifest lacks.", ("mode",)
 )
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class _Refused(NexusError):
@@ -120,36 +123,43 @@ class Documents:
     trusted: Mapping[str, str] = field(default_factory=dict)
     mode: Mode = "off"
     automatic: DocumentStore | None = field(default_factory=MemoryStore)
-    _texts: frozenset[str] = field(init=False)
+    _by_digest: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_texts", frozenset(map(_digest, self.trusted.values())))
+        by_digest = {_digest(text): text for text in self.trusted.values()}
+        object.__setattr__(self, "_by_digest", by_digest)
 
     async def text_of(self, request: GraphQLRequest) -> str:
         """The text; raises a `NexusError` that says why there is none."""
-        digest = _persisted_digest(request.extensions)
-        named = request.document_id or digest
-        if named is not None and named in self.trusted:
-            trusted = self.trusted[named]
-            if request.query and request.document_id is not None:
-                raise IdAndBody
-            if request.query and request.query != trusted:
-                raise PersistedQueryMismatch
-            return trusted
         if request.document_id is not None:
-            raise UnknownDocument
-        if digest is not None:
-            text = await self._registered(digest, request.query)
-        else:
+            return self._named(request.document_id, request.query)
+        named = _persisted_hash(request.extensions)
+        if named is None:
             text = request.query
+        else:
+            trusted = self.trusted.get(named) or self._by_digest.get(named.lower())
+            if trusted is not None:
+                if request.query and request.query != trusted:
+                    raise PersistedQueryMismatch
+                return trusted
+            text = await self._registered(named.lower(), request.query)
         self._check(text)
         return text
+
+    def _named(self, document_id: str, text: str) -> str:
+        trusted = self.trusted.get(document_id)
+        if trusted is None:
+            raise UnknownDocument
+        if text:
+            raise IdAndBody
+        return trusted
 
     async def _registered(self, digest: str, text: str) -> str:
         if self.automatic is None:
             raise PersistedQueryNotSupported
         if not text:
-            found = await self.automatic.get(digest)
+            known = _SHA256.fullmatch(digest)
+            found = await self.automatic.get(digest) if known else None
             if found is None:
                 raise PersistedQueryNotFound
             return found
@@ -160,7 +170,7 @@ class Documents:
         return text
 
     def _check(self, text: str) -> None:
-        if self.mode == "off" or _digest(text) in self._texts:
+        if self.mode == "off" or _digest(text) in self._by_digest:
             return
         _UNTRUSTED.labels(self.mode).inc()
         if self.mode == "enforce":
@@ -172,12 +182,10 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _persisted_digest(extensions: Mapping[str, Any]) -> str | None:
+def _persisted_hash(extensions: Mapping[str, Any]) -> str | None:
     persisted = extensions.get("persistedQuery")
-    if not isinstance(persisted, dict):
-        return None
-    digest = persisted.get("sha256Hash")
-    return digest.lower() if isinstance(digest, str) else None
+    found = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def read_manifests(paths: Iterable[Path]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from gateway import health, propagation
 from gateway.configuration import Configuration
 from gateway.context import RequestContext, operation_of, remember
-from gateway.documents import Documents, MemoryStore, read_manifests
+from gateway.documents import Documents, DocumentStore, MemoryStore, read_manifests
 from gateway.explain import HEADER as EXPLAIN_HEADER
 from gateway.explain import may_explain
 from gateway.identity import client_of
@@ -25,8 +25,11 @@ from gateway.reloading import Reloading, source_of
 from gateway.runtime import Runtime
 from gateway.security.headers import SECURITY_HEADERS, cors
 from gateway.security.limits import Limits
+from gateway.shared_documents import SharedStore
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.traffic import CircuitBreakers, Traffic
+from shared.cache import connect
+from shared.config import RedisSettings
 from shared.observation import Observed
 from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
     from gateway import configuration as config
     from gateway.federation.supergraph import Supergraph
+    from shared.cache import Redis
 
 __all__ = ["create"]
 
@@ -75,12 +79,13 @@ async def create(
     )
     first = await reloading.first()
     told.check_subgraphs(first.supergraph.subgraphs)
+    redis = _redis(told.documents.automatic.redis)
     pipeline = Pipeline(
         first,
         introspection=told.introspection.enabled,
         timeout_seconds=told.server.timeout_seconds,
         switched_on_labels=told.override_labels,
-        documents=_documents(told.documents),
+        documents=_documents(told.documents, redis),
     )
 
     @asynccontextmanager
@@ -90,6 +95,8 @@ async def create(
         watching.cancel()
         await asyncio.wait([watching])
         await pipeline.close()
+        if redis is not None:
+            await redis.aclose()
 
     endpoint = _endpoint(told, pipeline, requested, draining, shared=not returned)
     ready = health.Ready({}, draining).respond
@@ -197,13 +204,27 @@ def _pattern(named: str | None, matching: str | None) -> str:
     return matching if matching is not None else re.escape((named or "").lower())
 
 
-def _documents(told: config.Documents) -> Documents:
-    automatic = told.automatic
+def _documents(told: config.Documents, redis: Redis | None) -> Documents:
+    memory = MemoryStore(entries=told.automatic.entries)
+    shared = told.automatic.redis
+    store: DocumentStore | None = memory if told.automatic.enabled else None
+    if store is not None and redis is not None and shared is not None:
+        store = SharedStore(
+            redis,
+            memory,
+            ttl_seconds=told.automatic.ttl_seconds,
+            entries=shared.entries,
+            patience_seconds=shared.timeout_seconds,
+        )
     return Documents(
-        trusted=read_manifests(told.trusted.manifests),
-        mode=told.trusted.mode,
-        automatic=MemoryStore(entries=automatic.entries) if automatic.enabled else None,
+        trusted=read_manifests(told.trusted.manifests), mode=told.trusted.mode, automatic=store
     )
+
+
+def _redis(told: config.Redis | None) -> Redis | None:
+    if told is None:
+        return None
+    return connect(RedisSettings(url=told.url, timeout_seconds=told.timeout_seconds))
 
 
 def _endpoint(
