@@ -34,11 +34,13 @@ from gateway.federation.operation.selection import Field
 from gateway.federation.plan import QueryPlan
 from gateway.federation.planner import PlanningError, plan
 from gateway.federation.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport
-from gateway.security.limits import LimitExceeded, Limits, check_document
-from shared.telemetry import tracer
+from gateway.security.limits import LimitExceeded, Limits, read_document
+from shared.deadline import remaining
+from shared.errors import NexusError, TimedOut, Unavailable
+from shared.telemetry import span
 
 if TYPE_CHECKING:
-    from gateway.federation.operation.selection import Operation
+    from gateway.federation.operation.selection import Operation, Selection
     from gateway.federation.supergraph import Supergraph
 
 __all__ = ["Document", "Planned", "Runtime", "Transport"]
@@ -46,11 +48,16 @@ __all__ = ["Document", "Planned", "Runtime", "Transport"]
 T = TypeVar("T")
 Undecoded = Callable[[SubgraphRequest], Awaitable[SubgraphResponse]]
 
-_LONG = 2_000
+_LONG = 300
 """Documents of more characters are parsed and validated off the loop."""
-_PREPARED = 2_000
-_PREPARED_WEIGHT = 20_000_000
-_PLANS = 2_000
+_ENTRIES = 2_000
+_BYTES = 100_000_000
+"""About how much memory the documents may hold, and the plans."""
+_BYTES_PER_CHARACTER = 150
+_BYTES_PER_FIELD = 300
+_MOST_MAKING = 100
+"""How many unknown operations may wait for the thread that reads and plans them."""
+_PATIENCE = 30.0
 
 
 class Transport(SubgraphTransport, Protocol):
@@ -75,12 +82,13 @@ class Planned:
     """A plan that is ready to run, and whether it answers about the schema itself.
 
     ``incremental`` runs it for clients that take deferred fragments later, where
-    that gains something.
+    that gains something.  ``weight`` is about how many bytes it holds.
     """
 
     executable: ExecutablePlan
     introspects: bool
     incremental: IncrementalPlan | None
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +121,14 @@ class Runtime:
         self._limits = limits or Limits()
         self._hide_suggestions = hide_suggestions
         self._prepared: LruCache[tuple[str, str | None], Document | _Failure] = LruCache(
-            entries=_PREPARED, weight=_PREPARED_WEIGHT
+            entries=_ENTRIES, weight=_BYTES
         )
-        self._plans: LruCache[tuple[Any, ...], Planned | _Failure] = LruCache(entries=_PLANS)
-        self._by_operation: LruCache[tuple[Any, ...], ExecutablePlan] = LruCache(entries=_PLANS)
+        self._plans: LruCache[tuple[Any, ...], Planned | _Failure] = LruCache(
+            entries=_ENTRIES, weight=_BYTES
+        )
+        self._by_operation: LruCache[tuple[Any, ...], ExecutablePlan] = LruCache(
+            entries=_ENTRIES, weight=_BYTES
+        )
         self._making: dict[tuple[Any, ...], asyncio.Future[Any]] = {}
         # The planner keeps what it learns of a supergraph without locks: one thread.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="planner")
@@ -133,7 +145,7 @@ class Runtime:
                 found = self._prepare(source, operation_name)
             else:
                 found = await self._once(key, self._prepare, source, operation_name)
-            self._prepared.put(key, found, weight=10 * len(source) + 1_000)
+            self._prepared.put(key, found, weight=_weight(source))
         if isinstance(found, _Failure):
             raise found.error
         return found
@@ -166,7 +178,8 @@ class Runtime:
         found = self._plans.get(key)
         if found is None:
             found = await self._once(key, self._plan, document.operation, coerced, labels, unmet)
-            self._plans.put(key, found)
+            made = found.weight if isinstance(found, Planned) else 0
+            self._plans.put(key, found, weight=_weight(document.source) + made)
         if isinstance(found, _Failure):
             raise found.error
         return found
@@ -184,34 +197,37 @@ class Runtime:
             if self._rules is not None and unmet:
                 allowed, refusals = self._rules.prune(operation, unmet)
             key = (_identity(operation), unmet if refusals else None, *labels.values())
+            weight = _BYTES_PER_FIELD * _count(operation.selections)
             executable = self._by_operation.get(key)
             if executable is None:
-                with tracer.start_as_current_span("plan"):
+                with span("plan"):
                     made = QueryPlan((), {})
                     if refusals is None or allowed.selections:
                         made = plan(self.supergraph, allowed, labels=labels)
                     executable = compile_plan(self.supergraph, operation, made, refusals)
-                self._by_operation.put(key, executable)
+                self._by_operation.put(key, executable, weight=weight)
             incremental = None
             if prepared.kind == "query":
                 incremental = compile_incremental(executable, *prepared.split(coerced))
         except (InvalidRequest, PlanningError) as error:
             return _Failure(error)
-        return Planned(executable, _introspects(operation), incremental)
+        return Planned(executable, _introspects(operation), incremental, weight)
 
     async def accepts(self, document: Document) -> bool:
         """Whether a document of another runtime is valid here."""
-        try:
-            await self.prepare(document.source, document.operation_name)
-        except (InvalidRequest, LimitExceeded):
-            return False
+        # What cannot be told now is no reason against it.
+        with suppress(NexusError):
+            try:
+                await self.prepare(document.source, document.operation_name)
+            except (InvalidRequest, LimitExceeded):
+                return False
         return True
 
     async def warm_up(self, previous: Runtime, *, most: int = 200) -> int:
         """Plan what ``previous`` ran most recently; returns how many plans that made."""
         made = 0
         for (document, conditions, unmet, *chosen), _ in previous.plans()[:most]:
-            with suppress(InvalidRequest, LimitExceeded, PlanningError):
+            with suppress(InvalidRequest, LimitExceeded, PlanningError, NexusError):
                 here = await self.prepare(document.source, document.operation_name)
                 coerced = dict(zip(here.operation.conditions, conditions, strict=True))
                 labels = dict(zip(sorted(self.supergraph.labels), chosen, strict=True))
@@ -252,15 +268,24 @@ class Runtime:
         await self.close()
 
     async def _once(self, key: tuple[Any, ...], work: Callable[..., T], *arguments: Any) -> T:
-        """What ``work`` gives, done once for all that ask meanwhile, and off the loop."""
+        """What ``work`` gives, done once for all that ask meanwhile, and off the loop.
+
+        Raises `Unavailable` when too much waits already, `TimedOut` at the deadline.
+        """
         future = self._making.get(key)
         if future is None:
+            if len(self._making) >= _MOST_MAKING:
+                raise Unavailable("Too many operations that are new here at once. Try again.")
             loop = asyncio.get_running_loop()
             call = partial(contextvars.copy_context().run, work, *arguments)
             future = self._making[key] = loop.run_in_executor(self._thread, call)
             future.add_done_callback(lambda _: self._making.pop(key, None))
         # One who stops waiting must not take it from the others.
-        result: T = await asyncio.shield(future)
+        try:
+            async with asyncio.timeout(remaining(_PATIENCE)):
+                result: T = await asyncio.shield(future)
+        except TimeoutError:
+            raise TimedOut from None
         return result
 
 
@@ -269,6 +294,14 @@ def _introspects(operation: Operation) -> bool:
         isinstance(selection, Field) and selection.name in ("__schema", "__type")
         for selection in operation.selections
     )
+
+
+def _weight(source: str) -> int:
+    return 1_000 + _BYTES_PER_CHARACTER * len(source)
+
+
+def _count(selections: tuple[Selection, ...]) -> int:
+    return len(selections) + sum(_count(one.selections) for one in selections)
 
 
 def _identity(operation: Operation) -> tuple[Any, ...]:

@@ -9,7 +9,8 @@ NexusError
 ├── PayloadTooLarge     413 PAYLOAD_TOO_LARGE
 ├── BadUserInput        422 BAD_USER_INPUT
 ├── RateLimited         429 RATE_LIMITED
-└── Unavailable         503 UNAVAILABLE
+├── Unavailable         503 UNAVAILABLE
+└── TimedOut            504 DOWNSTREAM_TIMEOUT
 
 Anything else that is raised is a bug: logged once at the edge with its
 traceback, and shown as ``INTERNAL`` with the trace id and nothing more.
@@ -28,6 +29,7 @@ __all__ = [
     "NotFound",
     "PayloadTooLarge",
     "RateLimited",
+    "TimedOut",
     "Unauthenticated",
     "Unavailable",
 ]
@@ -131,3 +133,11 @@ class Unavailable(NexusError):
     code = "UNAVAILABLE"
     status = 503
     message = "Temporarily unavailable. Try again."
+
+
+class TimedOut(NexusError):
+    """The request's time was over before there was an answer."""
+
+    code = "DOWNSTREAM_TIMEOUT"
+    status = 504
+    message = "This took too long."
