@@ -30,8 +30,10 @@ _INCREMENTAL: dict[IncrementalFormat, bytes] = {
     "deferspec=20220824": b'multipart/mixed;boundary="graphql";deferSpec=20220824',
     "incrementalspec=v0.2": b'multipart/mixed;boundary="graphql";incrementalSpec=v0.2',
 }
-_PART = b"\r\n--graphql\r\ncontent-type: application/json\r\n\r\n"
-_END = b"\r\n--graphql--\r\n"
+# A client knows that a part is whole when it sees the boundary, so that goes with the part.
+_BOUNDARY = b"\r\n--graphql"
+_PART = b"\r\ncontent-type: application/json\r\n\r\n"
+_END = b"--\r\n"
 
 
 async def send_stream(
@@ -51,20 +53,19 @@ async def send_stream(
 async def _write(
     results: AsyncIterator[GraphQLResult], send: Send, heartbeat_seconds: float
 ) -> None:
-    async def part(body: bytes) -> None:
-        await send({"type": "http.response.body", "body": _PART + body, "more_body": True})
-
-    await part(b"{}")
+    await _send_part(send, b"{}")
     try:
         async for result in paced(results, heartbeat_seconds):
             if result is None:
-                await part(b"{}")
+                await _send_part(send, b"{}")
             elif result.executed:
-                await part(b'{"payload":' + result.encode() + b"}")
+                await _send_part(send, b'{"payload":' + result.encode() + b"}")
             else:
-                await part(orjson.dumps({"payload": None, "errors": list(result.errors)}))
+                failed = orjson.dumps({"payload": None, "errors": list(result.errors)})
+                await _send_part(send, failed)
     except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
-        await part(orjson.dumps({"payload": None, "errors": [internal_entry(error)]}))
+        failed = orjson.dumps({"payload": None, "errors": [internal_entry(error)]})
+        await _send_part(send, failed)
     await send({"type": "http.response.body", "body": _END, "more_body": True})
 
 
@@ -78,16 +79,21 @@ async def send_parts(parts: IncrementalStream, receive: Receive, send: Send) -> 
 async def _write_parts(parts: AsyncIterator[GraphQLResult], send: Send) -> None:
     try:
         async for part in parts:
-            body = _PART + part.encode()
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await _send_part(send, part.encode())
     except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
-        body = _PART + orjson.dumps({"errors": [internal_entry(error)], "hasNext": False})
-        await send({"type": "http.response.body", "body": body, "more_body": True})
+        failed = orjson.dumps({"errors": [internal_entry(error)], "hasNext": False})
+        await _send_part(send, failed)
     finally:
         await closing(parts)
     await send({"type": "http.response.body", "body": _END, "more_body": True})
 
 
+async def _send_part(send: Send, body: bytes) -> None:
+    whole = _PART + body + _BOUNDARY
+    await send({"type": "http.response.body", "body": whole, "more_body": True})
+
+
 async def _start(send: Send, content_type: bytes) -> None:
     headers = [(b"content-type", content_type), (b"cache-control", b"no-cache")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": _BOUNDARY, "more_body": True})
