@@ -102,8 +102,9 @@ class Entities:
 class Fetch:
     """One request to one subgraph; compared and hashed by identity.
 
-    A root fetch has no ``entities``; its data merges at the response's root and
-    ``output_rewrites`` are relative to that root.  ``variables`` are the client
+    A root fetch has no ``entities``.  Its data merges at the response's root, or
+    where ``at`` leads: root objects further down, each of which gets all of it.
+    ``output_rewrites`` are relative to the data.  ``variables`` are the client
     variables its document uses, as ``(name in the document, name at the client)``.
     ``depends_on`` holds ids of fetches that must have finished first.
     """
@@ -115,6 +116,7 @@ class Fetch:
     operation_name: str | None = None
     variables: tuple[tuple[str, str], ...] = ()
     entities: tuple[Entities, ...] = ()
+    at: tuple[Path, ...] = ()
     output_rewrites: tuple[KeyRenamer, ...] = ()
     depends_on: tuple[int, ...] = ()
 

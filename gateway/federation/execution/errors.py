@@ -42,11 +42,22 @@ def client_error(
 
 
 def root_errors(
-    errors: Iterable[Mapping[str, Any]], *, subgraph: str, aliases: Mapping[str, str]
+    errors: Iterable[Mapping[str, Any]],
+    *,
+    subgraph: str,
+    aliases: Mapping[str, str],
+    positions: Sequence[Position],
+    data: dict[str, Any],
 ) -> Iterator[Error]:
-    """Yield a root fetch's errors: their paths are the client's already."""
+    """Yield a root fetch's errors, each once for every root object it adds to.
+
+    At the root of the response their paths are the client's already.
+    """
+    places = [path for position in positions for path, _ in position.located(data)]
     for error in errors:
-        yield _translate(error, subgraph, undo_aliases(_path_of(error), aliases))
+        rest = _path_of(error)
+        for place in places if rest else [positions[0].prefix()]:
+            yield _translate(error, subgraph, undo_aliases([*place, *rest], aliases))
 
 
 def entity_errors(

@@ -10,6 +10,7 @@ from graphql import is_object_type, parse
 from gateway.federation.execution.merge import Merger, plot_plan, shape_of
 from gateway.federation.execution.nulls import explain_nulls
 from gateway.federation.execution.passthrough import passes_through
+from gateway.federation.execution.positions import Position
 from gateway.federation.execution.projection import compile_projection
 from gateway.federation.execution.representations import compile_entities
 from gateway.federation.execution.run import Call, Run, Step
@@ -72,7 +73,6 @@ def compile_plan(
         steps=steps[1:] if is_stream else steps,
         _stream=steps[0] if is_stream else None,
         _schedule=schedule_fetches(plan.fetches[1:] if is_stream else plan.fetches),
-        _plot=plot,
         _merger=Merger(frozenset(name for name, type_ in names if is_object_type(type_))),
         _projection=compile_projection(supergraph.api_schema, supergraph.schema, operation),
         _introspection=Introspection(supergraph.api_schema, operation),
@@ -89,8 +89,11 @@ def _compile_step(
         plots = tuple(_plot_at(plot, position.keys) for position in builder.positions)
         calls.append(Call(builder, plots))
     if calls:
-        return Step(fetch, tuple(calls), calls[0].builder.positions[0].prefix())
-    return Step(fetch, (), [*root_keys] if len(root_keys) == 1 else [])
+        return Step(fetch, tuple(calls), (), calls[0].builder.positions[0].prefix())
+    positions = [Position(path, supergraph.possible_types) for path in fetch.at or ((),)]
+    targets = tuple((position, _plot_at(plot, position.keys)) for position in positions)
+    only = [*root_keys] if len(root_keys) == 1 and not fetch.at else []
+    return Step(fetch, (), targets, [*positions[0].prefix(), *only])
 
 
 def _plot_at(plot: Plot, keys: Sequence[str]) -> Plot:
@@ -112,7 +115,6 @@ class ExecutablePlan:
     steps: tuple[Step, ...]
     _stream: Step | None
     _schedule: Schedule
-    _plot: Plot
     _merger: Merger
     _projection: Projection
     _introspection: Introspection
@@ -175,7 +177,7 @@ class ExecutablePlan:
     ) -> Run:
         """Return the state of a request that has asked no subgraph yet."""
         aliases = self.plan.key_aliases
-        run = Run(self._merger, self._plot, aliases, transport, variables, context, observer)
+        run = Run(self._merger, aliases, transport, variables, context, observer)
         if self._introspection:
             run.data.update(self._introspection.answer(variables))
         return run

@@ -463,11 +463,11 @@ def _bringing(executable: ExecutablePlan, shapes: Sequence[Shape], wanted: Shape
 
 def _delivers(executable: ExecutablePlan, index: int, shape: Shape, wanted: Shape) -> bool:
     """Return whether a fetch brings anything that is wanted."""
-    calls = executable.steps[index].calls
-    if not calls:
-        return _overlaps(shape, wanted)
+    step = executable.steps[index]
+    if any(_overlaps(shape, _below(wanted, position.keys)) for position, _ in step.targets):
+        return True
     types = executable.supergraph.schema.type_map
-    for call in calls:
+    for call in step.calls:
         entities = call.builder.entities
         brought = shape.get(entities.alias, {})
         on = [one.on for one in entities.requires if isinstance(one, RequireFragment)]

@@ -80,7 +80,10 @@ def plot_plan(fetches: Sequence[Fetch], shapes: Sequence[Shape]) -> Plot:
     for fetch, shape in zip(fetches, shapes, strict=True):
         if not fetch.entities:
             _rename_shape(shape, fetch.output_rewrites)
-            root.deliver(shape)
+            for path in fetch.at or ((),):
+                place = root.at(keys_of(path))
+                place.is_target = True
+                place.deliver(shape)
         for entities in fetch.entities:
             below = shape.get(entities.alias, {})
             _rename_shape(below, entities.output_rewrites)

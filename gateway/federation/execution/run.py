@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gateway.federation.execution.merge import Merger, Plot
-    from gateway.federation.execution.positions import ResponsePath
+    from gateway.federation.execution.positions import Position, ResponsePath
     from gateway.federation.execution.representations import Batch, EntityBuilder
     from gateway.federation.plan import Fetch, KeyRenamer
     from gateway.federation.transport import SubgraphResponse, SubgraphTransport
@@ -62,10 +62,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One fetch, compiled; without ``calls`` it is a root fetch."""
+    """One fetch, compiled; without ``calls`` it is a root fetch.
+
+    ``targets`` are the positions a root fetch's data goes to.
+    """
 
     fetch: Fetch
     calls: tuple[Call, ...]
+    targets: tuple[tuple[Position, Plot], ...]
     path: ResponsePath
     """Where an error belongs that says nothing of its place."""
 
@@ -75,7 +79,6 @@ class Run:
     """The state of one request; its fetches write into it one after another."""
 
     merger: Merger
-    plot: Plot
     aliases: Mapping[str, str]
     transport: SubgraphTransport
     variables: Mapping[str, Any]
@@ -90,7 +93,7 @@ class Run:
         before = len(self.errors)
         batches = [call.builder.build(self.data) for call in step.calls]
         asked = sum(len(batch.values) for batch in batches)
-        sent = bool(asked) or not step.calls
+        sent = bool(asked) or any(position.objects(self.data) for position, _ in step.targets)
         if sent:
             response = await self._ask(step, batches)
             if response is not None:
@@ -158,7 +161,7 @@ class Run:
                 complete = self._merge_entities(step, batches, response.data)
             else:
                 complete = True
-                self._merge(self.data, response.data, self.plot, step, step.fetch.output_rewrites)
+                self._merge_root(step, response.data)
         else:
             complete = False
         if not complete and len(self.errors) == before:
@@ -167,7 +170,14 @@ class Run:
     def _note(self, step: Step, batches: Sequence[Batch], response: SubgraphResponse) -> None:
         subgraph = step.fetch.subgraph
         if not step.calls:
-            self.errors += root_errors(response.errors, subgraph=subgraph, aliases=self.aliases)
+            positions = [position for position, _ in step.targets]
+            self.errors += root_errors(
+                response.errors,
+                subgraph=subgraph,
+                aliases=self.aliases,
+                positions=positions,
+                data=self.data,
+            )
             return
         calls = {
             call.builder.entities.alias: (call.builder.positions, batch)
@@ -176,6 +186,11 @@ class Run:
         self.errors += entity_errors(
             response.errors, subgraph=subgraph, aliases=self.aliases, calls=calls, data=self.data
         )
+
+    def _merge_root(self, step: Step, data: dict[str, Any]) -> None:
+        for position, plot in step.targets:
+            for one in position.objects(self.data):
+                self._merge(one, data, plot, step, step.fetch.output_rewrites)
 
     def _merge_entities(
         self, step: Step, batches: Sequence[Batch], data: Mapping[str, Any]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from gateway.federation.planner.graph import NO_KEY
 from gateway.federation.planner.paths import (
     ENTRY_COST,
     JUMP_COST,
@@ -204,7 +205,9 @@ class _Atoms:
         required = [self.of(path, before) for path in step.requirement.paths]
         level = 1 + max([self.levels[before], *(self.levels[end] for end, _ in required)])
         end = self._intern((before, step.move, step.requires), _CALL_COST, level)
-        fetch = self._intern(("fetch", step.move.target.graph, level), JUMP_COST, level)
+        # Only entity calls share a request.
+        alone = end if step.move.key is NO_KEY else None
+        fetch = self._intern(("fetch", step.move.target.graph, level, alone), JUMP_COST, level)
         wait = self._intern(("level", level), LEVEL_COST, level)
         return end, atoms.union((end, fetch, wait), *(found for _, found in required))
 

@@ -66,6 +66,7 @@ def _fetch(
         document=_header(work, entities, names, variables) + body,
         variables=tuple((name, name) for name in names.used),
         entities=entities,
+        at=tuple(work.at),
         output_rewrites=renamers,
         depends_on=tuple(sorted(numbers[before] for before in work.after)),
     )

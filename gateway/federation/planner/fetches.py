@@ -22,7 +22,7 @@ from gateway.federation.plan import (
     RequireSelection,
 )
 from gateway.federation.plan import Path as Position
-from gateway.federation.planner.graph import Node, QueryGraph
+from gateway.federation.planner.graph import NO_KEY, Node, QueryGraph
 from gateway.federation.planner.keys import Keys, take
 from gateway.federation.planner.keys import Position as KeyPosition
 from gateway.federation.planner.normalize import normalize
@@ -82,13 +82,23 @@ class Call:
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """A fetch in the making; a root fetch has ``root`` selections and no calls."""
+    """A fetch in the making; a root fetch has ``root`` selections and no calls.
+
+    ``at`` are the root objects further down in the response that it adds to.
+    """
 
     graph: str
     kind: OperationKind
     root: SelectionSet | None = None
+    at: list[Position] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     after: list[Work] = field(default_factory=list)
+
+    @property
+    def position(self) -> Position | None:
+        """Where it adds to what an earlier fetch found; None at the root of the response."""
+        paths = self.calls[0].paths if self.calls else self.at
+        return paths[0] if paths else None
 
 
 @dataclass(slots=True, eq=False)
@@ -225,27 +235,34 @@ class Fetches:
             if end is not None and end.work not in after:
                 after.append(end.work)
         target = step.move.target
-        source = place.node.type
-        output = SelectionSet(ENTITY)
-        call = Call(
-            paths=[place.at],
-            inputs={source: self._inputs(place, step)},
-            renames={source: target.type} if step.move.rename else {},
-            output=output,
-            scope=place.scope,
-            is_abstract=place.node.is_abstract,
-        )
-        work = Work(target.graph, "query", calls=[call], after=after)
+        if step.move.key is NO_KEY:
+            selections = SelectionSet(target.type)
+            work = Work(target.graph, "query", root=selections, at=[place.at], after=after)
+        else:
+            call = self._call(place, step)
+            selections = call.output.condition(target.type)
+            work = Work(target.graph, "query", calls=[call], after=after)
         self.works.append(work)
         return _Place(
             work,
             target,
-            output.condition(target.type),
+            selections,
             place.at,
             place.keys,
             place.types,
             place.scope,
             is_entity=True,
+        )
+
+    def _call(self, place: _Place, step: Jump) -> Call:
+        source, target = place.node.type, step.move.target.type
+        return Call(
+            paths=[place.at],
+            inputs={source: self._inputs(place, step)},
+            renames={source: target} if step.move.rename else {},
+            output=SelectionSet(ENTITY),
+            scope=place.scope,
+            is_abstract=place.node.is_abstract,
         )
 
     def _inputs(self, place: _Place, step: Jump) -> tuple[RequireSelection, ...]:

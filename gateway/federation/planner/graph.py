@@ -25,7 +25,10 @@ from gateway.federation.supergraph.model import (
     type_in,
 )
 
-__all__ = ["NOTHING_PROVIDED", "Edge", "Move", "Node", "Provided", "QueryGraph"]
+__all__ = ["NOTHING_PROVIDED", "NO_KEY", "Edge", "Move", "Node", "Provided", "QueryGraph"]
+
+NO_KEY = Key((), resolvable=True, text="")
+"""What it takes to enter the query root of a subgraph."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +72,7 @@ class Edge:
 class Move:
     """An ``_entities`` call: enters ``target`` with the fields of ``key``.
 
+    With `NO_KEY` the objects are the query root, and its fields are asked anew.
     ``rename`` means the representation must carry the target's type name in
     place of the object's own (one side is an ``@interfaceObject``).
     """
@@ -168,6 +172,9 @@ class QueryGraph:
     def _moves(self, node: Node) -> Iterator[Move]:
         if node.info.kind is Kind.UNION:
             return
+        if node.type == self.root_type(OperationType.QUERY):
+            for graph in sorted(node.info.graphs - {node.graph}):
+                yield Move(self.node(node.type, graph), NO_KEY, rename=False)
         for graph in sorted(node.info.graphs):
             target = self.node(node.type, graph)
             if node.is_interface and target.is_interface:

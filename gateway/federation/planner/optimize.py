@@ -21,6 +21,7 @@ def optimize(works: Sequence[Work]) -> list[Work]:
     optimizer.delay()
     optimizer.sink()
     optimizer.batch()
+    optimizer.share()
     return optimizer.in_order()
 
 
@@ -50,7 +51,7 @@ class _Optimizer:
         """Merge the fetches of one level that ask one subgraph at one position."""
         slots: dict[object, list[Work]] = {}
         for work in list(self._works):
-            if work.calls:
+            if work.position is not None:
                 slot = slots.setdefault(self._slot(work, self._levels[work]), [])
                 if not self._merge_into_one_of(slot, work):
                     slot.append(work)
@@ -63,7 +64,7 @@ class _Optimizer:
         """
         slots: dict[object, list[Work]] = {}
         for work in sorted(self._works, key=lambda work: -self._levels[work]):
-            if not work.calls:
+            if work.position is None:
                 continue
             slot = slots.setdefault(self._slot(work, 0), [])
             apart = [o for o in slot if not _waits(o, work) and not _waits(work, o)]
@@ -113,18 +114,29 @@ class _Optimizer:
                 _add_calls(into, work.calls, shapes)
                 self._replace(into, work)
 
+    def share(self) -> None:
+        """One request for the same fields of one subgraph's root, wherever they are wanted."""
+        slots: dict[object, list[Work]] = {}
+        for work in [work for work in self._works if work.at]:
+            slot = slots.setdefault((self._levels[work], work.graph), [])
+            twin = next((other for other in slot if _same_root(other, work)), None)
+            if twin is None:
+                slot.append(work)
+            else:
+                twin.at += work.at
+                self._replace(twin, work)
+
     def in_order(self) -> list[Work]:
         """The fetches, each after those it waits for."""
         return sorted(self._works, key=lambda work: self._levels[work])
 
     @staticmethod
     def _slot(work: Work, level: int) -> object:
-        return (level, work.graph, _without_gate(work.calls[0].paths[0]))
+        return (level, work.graph, bool(work.calls), _without_gate(work.position or ()))
 
     def _merge_into_one_of(self, others: Iterable[Work], work: Work) -> bool:
         for into in others:
-            if _agree(into.calls[0], work.calls[0]):
-                _merge(into.calls[0], work.calls[0])
+            if _merge(into, work):
                 self._replace(into, work)
                 return True
         return False
@@ -185,6 +197,10 @@ def _is_same_question(one: Call, other: Call) -> bool:
     )
 
 
+def _same_root(one: Work, other: Work) -> bool:
+    return one.root is not None and other.root is not None and _same(one.root, other.root)
+
+
 def _same(one: SelectionSet, other: SelectionSet) -> bool:
     return (
         one.fields.keys() == other.fields.keys()
@@ -204,6 +220,17 @@ def _same_field(one: Selected, other: Selected) -> bool:
 
 def _without_gate(path: Position) -> Position:
     return path[:-1] if path and isinstance(path[-1], Gate) else path
+
+
+def _merge(into: Work, work: Work) -> bool:
+    """Have one fetch do what another does at the same position, if it can."""
+    if into.root is not None and work.root is not None:
+        _merge_selections(into.root, work.root)
+        return True
+    agree = _agree(into.calls[0], work.calls[0])
+    if agree:
+        _merge_calls(into.calls[0], work.calls[0])
+    return agree
 
 
 def _agree(one: Call, other: Call) -> bool:
@@ -246,7 +273,7 @@ def _compatible(one: Iterable[RequireSelection], other: Iterable[RequireSelectio
     )
 
 
-def _merge(one: Call, other: Call) -> None:
+def _merge_calls(one: Call, other: Call) -> None:
     for type_, inputs in other.inputs.items():
         one.inputs[type_] = merge_inputs(one.inputs.get(type_, ()), inputs)
     one.is_abstract |= other.is_abstract

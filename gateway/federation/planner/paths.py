@@ -96,8 +96,15 @@ class Path:
     """The depth at which the current subgraph was entered."""
 
     def enter(self, node: Node) -> Path:
-        """Start in the subgraph of a root node."""
-        return Path(self, Enter(node), node, node.members, cost=self.cost + ENTRY_COST)
+        """Start in the subgraph of a root node; the others have starts of their own."""
+        return Path(
+            self,
+            Enter(node),
+            node,
+            node.members,
+            excluded=node.info.graphs,
+            cost=self.cost + ENTRY_COST,
+        )
 
     def select(self, step: Select, target: Node, provided: Provided) -> Path:
         """Take a composite field."""
