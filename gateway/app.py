@@ -18,6 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from gateway import health
 from gateway.context import RequestContext, operation_of
+from gateway.cost import CostLimits
 from gateway.documents import Documents, MemoryStore, read_manifests
 from gateway.explain import HEADER as EXPLAIN_HEADER
 from gateway.explain import may_explain
@@ -31,7 +32,7 @@ from gateway.rest.operations import routes as rest_routes
 from gateway.rest.subgraphs import asking
 from gateway.runtime import Runtime, Transport
 from gateway.security.headers import SECURITY_HEADERS, cors
-from gateway.security.limits import Limits
+from gateway.security.limits import LIMITS, Limits
 from gateway.shared_documents import SharedStore
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.local import LocalTransport
@@ -81,6 +82,7 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
             supergraph,
             transport,
             limits=_limits(settings),
+            costs=_costs(settings),
             hide_suggestions=not settings.graphql.introspection,
         )
 
@@ -191,13 +193,26 @@ def _transport(
 def _limits(settings: Settings) -> Limits:
     graphql = settings.graphql
     return Limits(
+        characters=graphql.max_characters,
         tokens=graphql.max_tokens,
         depth=graphql.max_depth,
         aliases=graphql.max_aliases,
         root_fields=graphql.max_root_fields,
         fields=graphql.max_fields,
         directives=graphql.max_directives,
-        enforce=graphql.enforce_limits,
+        measured=graphql.measured_limits if graphql.enforce_limits else LIMITS,
+    )
+
+
+def _costs(settings: Settings) -> CostLimits:
+    cost = settings.graphql.cost
+    return CostLimits(
+        mode=cost.mode,
+        most=cost.max,
+        actual=cost.actual,
+        list_size=cost.list_size,
+        subgraphs=cost.subgraphs,
+        exposed=cost.expose or settings.graphql.explain,
     )
 
 
@@ -259,6 +274,7 @@ def _endpoint(
             from_request,
             max_body_bytes=most,
             batch_limit=settings.graphql.batch_limit,
+            compress_from=settings.http.compress_from_bytes,
             draining=draining,
         ),
         websocket=GraphQLWebSocket(

@@ -118,7 +118,7 @@ class Compression(_Section):
     """Answers are compressed for clients that accept it; streams never are."""
 
     enabled: bool = True
-    minimum_bytes: int = Field(default=8_192, ge=256)
+    minimum_bytes: int = Field(default=4_096, ge=256)
     """Smaller answers are sent as they are."""
 
 

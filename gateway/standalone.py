@@ -15,6 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from gateway import health, propagation
 from gateway.configuration import Configuration
 from gateway.context import RequestContext, operation_of, remember
+from gateway.cost import CostLimits
 from gateway.documents import Documents, DocumentStore, MemoryStore, read_manifests
 from gateway.explain import HEADER as EXPLAIN_HEADER
 from gateway.explain import may_explain
@@ -69,6 +70,7 @@ async def create(
             supergraph,
             _transport(told, supergraph, requested, returned, breakers),
             limits=Limits(**told.limits.model_dump()),
+            costs=_costs(told),
             hide_suggestions=not (
                 told.introspection.enabled if suggestions is None else suggestions
             ),
@@ -204,6 +206,18 @@ def _pattern(named: str | None, matching: str | None) -> str:
     return matching if matching is not None else re.escape((named or "").lower())
 
 
+def _costs(told: Configuration) -> CostLimits:
+    cost = told.cost
+    return CostLimits(
+        mode=cost.mode,
+        most=cost.max,
+        actual=cost.actual,
+        list_size=cost.list_size,
+        subgraphs=cost.subgraphs,
+        exposed=cost.expose or told.explain.freely,
+    )
+
+
 def _documents(told: config.Documents, redis: Redis | None) -> Documents:
     memory = MemoryStore(entries=told.automatic.entries)
     shared = told.automatic.redis
@@ -238,6 +252,7 @@ def _endpoint(
     secret = told.explain.secret
     origins = told.server.cors.origins
     most = told.server.max_body_bytes
+    compression = told.server.compression
 
     def context_of(
         connection: HTTPConnection, headers: Mapping[str, str], *, shared: bool
@@ -278,6 +293,7 @@ def _endpoint(
             from_request,
             max_body_bytes=most,
             batch_limit=told.server.batch_limit,
+            compress_from=compression.minimum_bytes if compression.enabled else 0,
             draining=draining,
         ),
         websocket=GraphQLWebSocket(

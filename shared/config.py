@@ -25,7 +25,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SUBGRAPHS", "ConfigurationError", "Settings", "SubgraphSettings", "load", "masked"]
+__all__ = [
+    "SUBGRAPHS",
+    "ConfigurationError",
+    "CostMode",
+    "LimitName",
+    "Settings",
+    "SubgraphSettings",
+    "load",
+    "masked",
+]
 
 PREFIX = "NEXUS_"
 SUBGRAPHS = ("users", "orgs", "billing", "storage")
@@ -52,12 +61,21 @@ def _read_secret(value: SecretStr) -> SecretStr:
 Secret = Annotated[SecretStr, AfterValidator(_read_secret)]
 
 
+CostMode = Literal["off", "measure", "enforce"]
+LimitName = Literal[
+    "body", "characters", "tokens", "depth", "aliases", "root_fields", "fields", "directives"
+]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class HttpSettings(_Section):
-    """Where a server listens and what it accepts."""
+    """Where a server listens, what it accepts, and how it answers.
+
+    Answers of ``compress_from_bytes`` and more are compressed, 0 compresses none.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(default=4000, ge=0, le=65535)
@@ -65,6 +83,7 @@ class HttpSettings(_Section):
     public_url: str = "http://127.0.0.1:4000"
     allowed_origins: tuple[str, ...] = ()
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
+    compress_from_bytes: int = Field(default=4_096, ge=0)
     request_timeout_seconds: float = Field(default=30, gt=0, le=600)
     drain_seconds: float = Field(default=20, ge=0, le=600)
 
@@ -163,17 +182,38 @@ class TelemetrySettings(_Section):
     log_format: Literal["json", "console"] = "json"
 
 
+class CostSettings(_Section):
+    """What operations may cost, by `@cost` and `@listSize`.
+
+    ``mode`` is about estimates, made before any fetch; ``actual`` about what
+    answers cost, which takes reading them.  ``list_size`` is assumed of lists
+    that say nothing of their length; ``subgraphs`` has the most that an
+    operation may ask of single ones.  ``expose`` lets every client ask for
+    ``extensions.cost``.
+    """
+
+    mode: CostMode = "enforce"
+    max: int = Field(default=10_000, ge=1)
+    actual: CostMode = "off"
+    list_size: int = Field(default=10, ge=0)
+    subgraphs: dict[str, Annotated[int, Field(ge=0)]] = {}
+    expose: bool = False
+
+
 class GraphqlSettings(_Section):
     """Policy of the public endpoint.
 
     ``trusted_documents`` is a manifest of Apollo's, of Relay's or of plain
     ``{id: text}``; ``untrusted_documents`` says what becomes of other texts: they are
-    served (``off``), served and logged, or refused (``enforce``).
+    served (``off``), served and logged, or refused (``enforce``).  Requests over one
+    of ``measured_limits`` are counted, logged and served; so are those over any, with
+    ``enforce_limits`` off.
     """
 
     ide: bool = False
     introspection: bool = False
     explain: bool = False
+    max_characters: int = Field(default=100_000, ge=100)
     max_tokens: int = Field(default=5_000, ge=10)
     max_depth: int = Field(default=20, ge=1, le=100)
     max_aliases: int = Field(default=100, ge=1)
@@ -181,6 +221,8 @@ class GraphqlSettings(_Section):
     max_fields: int = Field(default=1_000, ge=1)
     max_directives: int = Field(default=50, ge=1)
     enforce_limits: bool = True
+    measured_limits: frozenset[LimitName] = frozenset()
+    cost: CostSettings = CostSettings()
     batch_limit: int = Field(default=0, ge=0, le=100)
     trusted_documents: Path | None = None
     untrusted_documents: Literal["off", "log", "enforce"] = "off"

@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 
 from shared.errors import BadRequest, NexusError
 from shared.protocols import multipart, sse
+from shared.protocols.compression import accepted_coding, compress
 from shared.protocols.lifetime import ClientGone, until_gone
 from shared.protocols.negotiation import JSON, Accepted, negotiate
 from shared.protocols.problems import refusal
@@ -57,7 +58,8 @@ class GraphQLHTTP(Generic[C]):
 
     ``make_context`` turns the connection into what the service is given next to
     the operation; a `NexusError` it raises is the answer.  ``batch_limit`` is the
-    most operations one request may hold in a JSON array; 0 refuses arrays.
+    most operations one request may hold in a JSON array; 0 refuses arrays.  Answers
+    of ``compress_from`` bytes and more are compressed; 0 compresses none.
     Streams end when ``draining`` is set, so that clients connect elsewhere.
     """
 
@@ -68,6 +70,7 @@ class GraphQLHTTP(Generic[C]):
         *,
         max_body_bytes: int = 1_000_000,
         batch_limit: int = 0,
+        compress_from: int = 0,
         heartbeat_seconds: float = 12.0,
         draining: asyncio.Event | None = None,
     ) -> None:
@@ -75,6 +78,7 @@ class GraphQLHTTP(Generic[C]):
         self._make_context = make_context
         self._max_body_bytes = max_body_bytes
         self._batch_limit = batch_limit
+        self._compress_from = compress_from
         self._heartbeat_seconds = heartbeat_seconds
         self._draining = draining or asyncio.Event()
 
@@ -89,7 +93,7 @@ class GraphQLHTTP(Generic[C]):
             result = refusal(error)
             await _send_result(send, result, accepted.single or JSON, status=result.status)
         else:
-            await self._respond(answer, accepted, receive, send)
+            await self._respond(answer, connection, accepted, receive, send)
 
     async def _answer(
         self, connection: HTTPConnection, accepted: Accepted, receive: Receive
@@ -119,21 +123,42 @@ class GraphQLHTTP(Generic[C]):
         return await asyncio.gather(*work)
 
     async def _respond(
-        self, answer: Answer, accepted: Accepted, receive: Receive, send: Send
+        self,
+        answer: Answer,
+        connection: HTTPConnection,
+        accepted: Accepted,
+        receive: Receive,
+        send: Send,
     ) -> None:
         content_type = accepted.single
         if isinstance(answer, list):
             body = b"[" + b",".join(result.encode() for result in answer) + b"]"
-            await send_response(send, 200, body, {"content-type": content_type or JSON})
+            headers = {"content-type": content_type or JSON, "vary": "Accept"}
+            await self._send(send, connection, body, headers)
         elif not isinstance(answer, GraphQLResult):
             await self._stream(answer, accepted, receive, send)
         elif content_type is None:
             await self._stream(_only(answer), accepted, receive, send)
+        elif answer.executed:
+            headers = {"content-type": content_type, "vary": "Accept", **answer.headers}
+            await self._send(send, connection, answer.encode(), headers)
         else:
             # Under application/json a well-formed request is answered 200, whatever came of it.
             legacy = content_type is JSON and answer.status == 400
             status = 200 if legacy else answer.status
             await _send_result(send, answer, content_type, status=status)
+
+    async def _send(
+        self, send: Send, connection: HTTPConnection, body: bytes, headers: dict[str, str]
+    ) -> None:
+        """Send what operations gave."""
+        if self._compress_from and len(body) >= self._compress_from:
+            headers["vary"] = "Accept, Accept-Encoding"
+            coding = accepted_coding(connection.headers.get("accept-encoding", ""))
+            if coding is not None:
+                body = await compress(body, coding)
+                headers["content-encoding"] = coding
+        await send_response(send, 200, body, headers)
 
     async def _stream(
         self,

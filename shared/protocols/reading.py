@@ -86,6 +86,8 @@ async def read_operations(
     content_type = connection.headers.get("content-type", "")
     if _media_type(content_type) != "application/json" or not _is_utf8(content_type):
         raise UnsupportedMediaType
+    if connection.headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedMediaType("Send the body as it is, without a content-encoding.")
     body = await read_body(connection.headers, receive, max_bytes=max_bytes)
     payload = _json(body, "The body")
     if isinstance(payload, list):
