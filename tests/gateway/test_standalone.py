@@ -205,65 +205,6 @@ async def test_published_clients_query_mutate_and_subscribe(running: Running, sc
     }
 
 
-DEFERRED = """
-query($wait: Boolean = true) {
-  authors { id name ... @defer(if: $wait, label: "books") { books { title } broken } }
-}
-"""
-
-
-async def test_deferred_fragments_follow_the_rest(
-    running: Running, client: httpx.AsyncClient
-) -> None:
-    accept = {"accept": "multipart/mixed;deferSpec=20220824, application/json"}
-    response = await client.post(running.graphql, json={"query": DEFERRED}, headers=accept)
-    assert response.headers["content-type"] == (
-        'multipart/mixed;boundary="graphql";deferSpec=20220824'
-    )
-    parts = response.text.split("\r\n--graphql")
-    assert (parts[0], parts[-1]) == ("", "--\r\n")
-    first, second = (json.loads(part.split("\r\n\r\n")[1]) for part in parts[1:-1])
-    assert first == {
-        "hasNext": True,
-        "data": {"authors": [{"id": "1", "name": "Ursula"}, {"id": "2", "name": "Stanisław"}]},
-    }
-    assert second["hasNext"] is False
-    assert [patch["path"] for patch in second["incremental"]] == [["authors", 0], ["authors", 1]]
-    patch = second["incremental"][0]
-    assert patch["label"] == "books"
-    assert patch["data"] == {"books": [{"title": "Always"}], "broken": None}
-    assert patch["errors"][0]["path"] == ["authors", 0, "broken"]
-
-
-@pytest.mark.parametrize(
-    ("accept", "variables"),
-    [
-        ("application/json", {}),
-        ("text/event-stream;q=0.1, application/json", {}),
-        ("multipart/mixed;deferSpec=20220824, application/json", {"wait": False}),
-    ],
-)
-async def test_nothing_is_deferred_for_a_client_that_does_not_want_it(
-    running: Running, client: httpx.AsyncClient, accept: str, variables: dict[str, bool]
-) -> None:
-    body = {"query": DEFERRED, "variables": variables}
-    response = await client.post(running.graphql, json=body, headers={"accept": accept})
-    assert response.json()["data"]["authors"][0]["books"] == [{"title": "Always"}]
-
-
-async def test_apollo_client_puts_deferred_fragments_together(running: Running) -> None:
-    await npm_packages()
-    query = "{ authors { id name ... @defer { books { isbn title } } } }"
-    states = await node("apollo_defer.mjs", running.graphql, query)
-    assert "books" not in states[0]["data"]["authors"][0]
-    assert states[-1]["dataState"] == "complete"
-    assert without_typenames(states[-1]["data"]["authors"][1]) == {
-        "id": "2",
-        "name": "Stanisław",
-        "books": [{"isbn": "b", "title": "Solaris"}],
-    }
-
-
 def without_typenames(value: Any) -> Any:
     """The answer without what Apollo Client adds to every selection."""
     if isinstance(value, list):
