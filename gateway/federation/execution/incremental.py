@@ -25,7 +25,7 @@ from gateway.federation.execution.projection import (
 )
 from gateway.federation.execution.schedule import Schedule, schedule_fetches
 from gateway.federation.operation.selection import Field
-from gateway.federation.plan import AT, Gate, RequireFragment
+from gateway.federation.plan import Gate, RequireFragment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -431,7 +431,7 @@ def _place(wanted: Shape, path: Path) -> Shape:
     for step in path:
         if isinstance(step, Gate):
             wanted.setdefault("__typename", {})
-        elif step != AT:
+        else:
             wanted = wanted.setdefault(step, {})
     return wanted
 
