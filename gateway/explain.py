@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.federation.plan_text import print_plan
 
 if TYPE_CHECKING:
+    from gateway.cost import Bill
     from gateway.federation.execution import ExecutablePlan, FetchReport
 
 __all__ = ["HEADER", "Explanation", "may_explain", "sign"]
@@ -45,7 +46,8 @@ def _signature(secret: str, expires: int) -> str:
 class Explanation:
     """Collects what the fetches of one request did."""
 
-    def __init__(self) -> None:
+    def __init__(self, bill: Bill | None = None) -> None:
+        self._bill = bill
         self._started = time.perf_counter()
         self._reports: list[FetchReport] = []
 
@@ -72,6 +74,7 @@ class Explanation:
             "durationMs": round((report.ended - report.started) * 1000, 3),
             "representations": report.representations,
             "sent": report.sent,
+            **({} if self._bill is None else {"cost": self._bill.of(report.fetch)}),
             "errors": list(report.errors),
         }
 

@@ -19,17 +19,23 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 
+from gateway.cost import Bill, open_bill
 from gateway.documents import Documents
 from gateway.explain import Explanation
 from gateway.federation.execution import IncrementalPlan, Response
 from gateway.federation.operation.prepare import InvalidRequest
 from gateway.federation.planner import PlanningError
-from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
+from gateway.federation.transport import (
+    SubgraphError,
+    SubgraphRequest,
+    SubgraphResponse,
+    SubgraphTransport,
+)
 from gateway.increments import written
 from gateway.labels import OverrideLabels
 from gateway.security.limits import LimitExceeded
@@ -63,6 +69,7 @@ class _Work:
     planned: Planned
     variables: Mapping[str, Any]
     kind: str
+    bill: Bill | None
 
 
 class Pipeline:
@@ -164,6 +171,7 @@ class Pipeline:
             labels = self._labels.decide(context.identity)
             unmet = runtime.unmet(context.authorization)
             planned = await runtime.plan(document, variables, labels, unmet)
+            bill = _bill(runtime, request, operation.kind, planned, variables, context)
         except InvalidRequest as invalid:
             errors = [_located(error.formatted, invalid.code) for error in invalid.errors]
             return GraphQLResult(errors=errors, status=400)
@@ -176,22 +184,28 @@ class Pipeline:
             return refusal(error)
         if planned.introspects and not self._introspection:
             return request_error("Introspection is off.", code="INTROSPECTION_DISABLED")
-        return _Work(document, planned, variables, operation.kind)
+        return _Work(document, planned, variables, operation.kind, bill)
 
     async def _run(self, runtime: Runtime, work: _Work, context: RequestContext) -> GraphQLResult:
-        executable = work.planned.executable
+        executable, bill = work.planned.executable, work.bill
+        transport: SubgraphTransport = runtime.transport
+        undecoded = runtime.execute_undecoded
+        if bill is not None and bill.is_metered:
+            transport, undecoded = bill.over(transport), None
         with _deadline(self._timeout_seconds):
             try:
                 if context.explain:
-                    response = await _explained(runtime, executable, work.variables, context)
-                elif executable.passthrough and runtime.execute_undecoded is not None:
-                    response = await _pass_through(
-                        runtime.execute_undecoded, executable, work.variables, context
+                    response = await _explained(
+                        transport, executable, work.variables, context, bill
                     )
+                elif executable.passthrough and undecoded is not None:
+                    response = await _pass_through(undecoded, executable, work.variables, context)
                 else:
-                    response = await executable.run(runtime.transport, work.variables, context)
+                    response = await executable.run(transport, work.variables, context)
             except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
                 return GraphQLResult(data=None, errors=[internal_entry(error)])
+        if bill is not None and bill.is_metered:
+            response = replace(response, extensions=bill.close(response.extensions))
         keepable = work.kind == "query" and not response.errors
         headers = {"cache-control": self._kept(context)} if keepable else {}
         return GraphQLResult(response.data, response.errors, response.extensions, headers=headers)
@@ -220,11 +234,18 @@ class Pipeline:
         context: RequestContext,
         written_in: IncrementalFormat,
     ) -> AsyncGenerator[GraphQLResult, None]:
+        transport: SubgraphTransport = runtime.transport
+        bill = work.bill if work.bill is not None and work.bill.is_metered else None
+        if bill is not None:
+            transport = bill.over(transport)
         with runtime.use(), _deadline(self._timeout_seconds):
-            increments = incremental.run(runtime.transport, work.variables, context)
+            increments = incremental.run(transport, work.variables, context)
             try:
                 async for increment in increments:
-                    yield written(increment, written_in)
+                    part = written(increment, written_in)
+                    if bill is not None and not increment.has_next and (told := bill.close({})):
+                        part = replace(part, part={**part.part, "extensions": told})
+                    yield part
             finally:
                 await increments.aclose()
 
@@ -294,16 +315,34 @@ async def _pass_through(
     return await executable.run(_Answered(answer), variables, context)
 
 
-async def _explained(
+def _bill(
     runtime: Runtime,
+    request: GraphQLRequest,
+    kind: str,
+    planned: Planned,
+    variables: Mapping[str, Any],
+    context: RequestContext,
+) -> Bill | None:
+    """The bill of an operation, where costs are limited or told.
+
+    Raises a `NexusError` for an operation that may cost too much.
+    """
+    limits = runtime.costs
+    told = context.explain or (limits.exposed and request.extensions.get("cost") is True)
+    if not told and not limits.are_kept:
+        return None
+    return open_bill(limits, runtime.cost_of(planned), variables, kind=kind, told=told)
+
+
+async def _explained(
+    transport: SubgraphTransport,
     executable: ExecutablePlan,
     variables: Mapping[str, Any],
     context: RequestContext,
+    bill: Bill | None,
 ) -> Response:
     """The answer, and how it came about."""
-    explanation = Explanation()
-    response = await executable.run(
-        runtime.transport, variables, context, observer=explanation.observe
-    )
+    explanation = Explanation(bill)
+    response = await executable.run(transport, variables, context, observer=explanation.observe)
     explain = explanation.extension(executable, response.data, response.errors)
     return Response(response.data, response.errors, {**response.extensions, "explain": explain})

@@ -12,6 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from gateway.cache import LruCache
+from gateway.cost import CostLimits
+from gateway.federation.cost import PlanCost, Weights, compile_cost
 from gateway.federation.execution import (
     ExecutablePlan,
     IncrementalPlan,
@@ -89,6 +91,8 @@ class Planned:
     introspects: bool
     incremental: IncrementalPlan | None
     weight: int
+    cost: PlanCost | None = None
+    """Made where costs are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ class Runtime:
         transport: Transport,
         *,
         limits: Limits | None = None,
+        costs: CostLimits | None = None,
         hide_suggestions: bool = True,
     ) -> None:
         self.supergraph = supergraph
@@ -119,6 +124,8 @@ class Runtime:
         self._rules = AuthorizationRules.of(supergraph)
         self.execute_undecoded: Undecoded | None = getattr(transport, "execute_undecoded", None)
         self._limits = limits or Limits()
+        self.costs = costs or CostLimits()
+        self._weights = Weights(supergraph, self.costs.list_size)
         self._hide_suggestions = hide_suggestions
         self._prepared: LruCache[tuple[str, str | None], Document | _Failure] = LruCache(
             entries=_ENTRIES, weight=_BYTES
@@ -184,6 +191,10 @@ class Runtime:
             raise found.error
         return found
 
+    def cost_of(self, planned: Planned) -> PlanCost:
+        """What a plan costs."""
+        return planned.cost or compile_cost(self._weights, planned.executable.plan)
+
     def _plan(
         self,
         prepared: PreparedOperation,
@@ -211,7 +222,8 @@ class Runtime:
                 incremental = compile_incremental(executable, *prepared.split(coerced))
         except (InvalidRequest, PlanningError) as error:
             return _Failure(error)
-        return Planned(executable, _introspects(operation), incremental, weight)
+        cost = compile_cost(self._weights, executable.plan) if self.costs.are_kept else None
+        return Planned(executable, _introspects(operation), incremental, weight, cost=cost)
 
     async def accepts(self, document: Document) -> bool:
         """Whether a document of another runtime is valid here."""

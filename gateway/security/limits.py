@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     from graphql import SelectionSetNode
 
-__all__ = ["LimitExceeded", "Limits", "read_document"]
+__all__ = ["LIMITS", "LimitExceeded", "Limits", "note_exceeded", "read_document"]
 
 logger = get_logger(__name__)
 
 _EXCEEDED = Counter(
     "graphql_limit_exceeded_total",
-    "Documents over a limit, refused or only measured.",
+    "Requests over a limit, refused or only measured.",
     ("limit", "enforced"),
 )
 
@@ -49,14 +49,17 @@ _WORDS = {
     "fields": "fields",
     "directives": "directives",
 }
+LIMITS = frozenset(_WORDS)
+"""The names of all limits on documents."""
+_BEYOND = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The most a document may hold.
 
-    With ``enforce`` off, documents over a limit are counted and logged and then
-    served; the numbers of characters and tokens are always enforced.
+    Documents over a limit that is among ``measured`` are counted and logged and
+    then served; not even they get past ten times the characters or the tokens.
     """
 
     characters: int = 100_000
@@ -66,7 +69,12 @@ class Limits:
     root_fields: int = 20
     fields: int = 1_000
     directives: int = 50
-    enforce: bool = True
+    measured: frozenset[str] = frozenset()
+
+    def ceiling(self, limit: str) -> int:
+        """Where reading a text ends, whatever is only measured."""
+        most: int = getattr(self, limit)
+        return most * _BEYOND if limit in self.measured else most
 
 
 class LimitExceeded(Exception):
@@ -92,25 +100,27 @@ def read_document(source: str, limits: Limits) -> DocumentNode:
 
     Raises `LimitExceeded`, and `InvalidRequest` for a text that is no document.
     """
-    if len(source) > limits.characters:
-        raise _exceeded("characters", limits.characters, enforce=True)
+    if len(source) > limits.ceiling("characters"):
+        raise _exceeded("characters", limits.characters)
+    most_tokens = limits.ceiling("tokens")
     try:
-        document = parse(source, max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
+        document = parse(source, max_lexical_tokens=most_tokens, max_comments=most_tokens)
     except GraphQLError as error:
         limit = _hit(error.message)
         if limit is None:
             raise unreadable(error) from None
-        raise _exceeded(limit, getattr(limits, limit), enforce=True) from None
+        raise _exceeded(limit, getattr(limits, limit)) from None
     try:
         counted = list(_count(document))
     except RecursionError:
-        raise _exceeded("depth", limits.depth, enforce=True) from None
+        raise _exceeded("depth", limits.depth) from None
+    counted += [("characters", len(source)), ("tokens", document.token_count)]
     for limit, count in counted:
         most: int = getattr(limits, limit)
         if count > most:
-            error_ = _exceeded(limit, most, enforce=limits.enforce)
-            if limits.enforce:
-                raise error_
+            if limit not in limits.measured:
+                raise _exceeded(limit, most)
+            note_exceeded(limit, most, enforced=False)
     return document
 
 
@@ -121,10 +131,15 @@ def _hit(message: str) -> str | None:
     return "tokens" if message.endswith("Parsing aborted.") else None
 
 
-def _exceeded(limit: str, most: int, *, enforce: bool) -> LimitExceeded:
-    _EXCEEDED.labels(limit, str(enforce).lower()).inc()
-    logger.warning("graphql.limit_exceeded", limit=limit, most=most, enforced=enforce)
+def _exceeded(limit: str, most: int) -> LimitExceeded:
+    note_exceeded(limit, most, enforced=True)
     return LimitExceeded(limit, most)
+
+
+def note_exceeded(limit: str, most: float, *, enforced: bool) -> None:
+    """Tell metrics and log that a request was over a limit."""
+    _EXCEEDED.labels(limit, str(enforced).lower()).inc()
+    logger.warning("graphql.limit_exceeded", limit=limit, most=most, enforced=enforced)
 
 
 def _count(document: DocumentNode) -> Iterator[tuple[str, int]]:

@@ -4,7 +4,8 @@ The weights are those of `@cost`, the lengths of lists those of `@listSize`, aft
 IBM's GraphQL Cost Directives specification as federation reads it.
 """
 
+from gateway.federation.cost.formula import Number, evaluate
 from gateway.federation.cost.plan import FetchCost, PlanCost, compile_cost
-from gateway.federation.cost.weights import MUTATION, Weights
+from gateway.federation.cost.weights import Weights
 
-__all__ = ["MUTATION", "FetchCost", "PlanCost", "Weights", "compile_cost"]
+__all__ = ["FetchCost", "Number", "PlanCost", "Weights", "compile_cost", "evaluate"]

@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["MOST", "Cost", "Formula", "Given", "Input", "Number", "Size"]
+__all__ = [
+    "MOST",
+    "Cost",
+    "Formula",
+    "Given",
+    "Input",
+    "Number",
+    "Size",
+    "add",
+    "evaluate",
+    "largest",
+    "length",
+    "times",
+]
 
 Number = int | float
 
@@ -113,6 +126,11 @@ class Input:
     def at(self, variables: Mapping[str, Any]) -> Number:
         """The cost."""
         return self.cost(self.value(variables))
+
+
+def evaluate(cost: Cost, variables: Mapping[str, Any]) -> Number:
+    """What a cost comes to under coerced variables."""
+    return cost if isinstance(cost, int | float) else cost.at(variables)
 
 
 def length(value: object, path: Sequence[str]) -> int | None:

@@ -36,6 +36,7 @@ from gateway.federation.cost.formula import (
     Number,
     Size,
     add,
+    evaluate,
     largest,
     length,
     times,
@@ -81,9 +82,7 @@ class _Part:
 
     def actual(self, value: object, variables: Mapping[str, Any]) -> Number:
         """What a value that was answered costs."""
-        known = self.arguments
-        arguments = known if isinstance(known, int | float) else known.at(variables)
-        return max(0, self._of(value, variables) + arguments)
+        return max(0, self._of(value, variables) + evaluate(self.arguments, variables))
 
     def _of(self, value: object, variables: Mapping[str, Any]) -> Number:
         if value is None:
