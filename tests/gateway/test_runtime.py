@@ -10,13 +10,16 @@ from starlette.requests import Request
 from gateway.cache import LruCache
 from gateway.context import RequestContext
 from gateway.explain import Explanation
+from gateway.federation.operation.prepare import InvalidRequest
 from gateway.federation.supergraph import Supergraph
 from gateway.health import Ready
 from gateway.labels import OverrideLabels
 from gateway.pipeline import Pipeline
-from gateway.runtime import Runtime
+from gateway.runtime import Document, Runtime
 from gateway.transports.local import LocalTransport
 from shared.auth import ANONYMOUS, Identity
+from shared.deadline import deadline
+from shared.errors import TimedOut, Unavailable
 from shared.protocols.service import GraphQLRequest
 from tests.gateway.bookshop import SDL, SUPERGRAPH, Bookshop, make_bookshop
 
@@ -35,6 +38,46 @@ async def test_a_document_asked_for_by_many_is_prepared_and_planned_once() -> No
     assert len(set(documents)) == 1
     plans = await asyncio.gather(*(made.plan(documents[0], {"deep": True}, {}) for _ in range(5)))
     assert len({id(planned.executable) for planned in plans}) == 1
+
+
+async def test_only_so_many_unknown_operations_may_wait() -> None:
+    made = runtime()
+    texts = [f"{QUERY}#{number:0300}" for number in range(101)]
+    results = await asyncio.gather(
+        *(made.prepare(text, None) for text in texts), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [Document] * 100 + [Unavailable]
+    assert isinstance(await made.prepare(texts[-1], None), Document)
+
+
+async def test_an_unknown_operation_waits_no_longer_than_the_request_may_take() -> None:
+    made = runtime()
+    waiting = [made.prepare(f"{QUERY}#{number:0300}", None) for number in range(50)]
+    token = deadline.set(0.0)
+    try:
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    finally:
+        deadline.reset(token)
+    assert isinstance(results[-1], TimedOut)
+
+
+async def test_documents_are_forgotten_when_they_hold_too_much_memory() -> None:
+    made = runtime()
+    texts = [f"{QUERY}#{number:090000}" for number in range(9)]
+    first, *_ = [await made.prepare(text, None) for text in texts]
+    last = await made.prepare(texts[-1], None)
+    assert await made.prepare(texts[-1], None) is last
+    assert await made.prepare(texts[0], None) is not first
+
+
+async def test_a_kept_document_still_tells_where_a_variable_is() -> None:
+    made = runtime()
+    document = await made.prepare(QUERY, None)
+    assert document.operation.node.loc is None
+    with pytest.raises(InvalidRequest) as caught:
+        document.operation.coerce({"deep": "no"})
+    (error,) = caught.value.errors
+    assert error.locations == [(1, 7)]
 
 
 async def test_texts_that_mean_the_same_share_a_plan() -> None:

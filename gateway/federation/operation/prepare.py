@@ -21,10 +21,13 @@ from graphql import (
     GraphQLNamedType,
     GraphQLSchema,
     InlineFragmentNode,
+    Location,
     Node,
     OperationDefinitionNode,
     OverlappingFieldsCanBeMergedRule,
     StringValueNode,
+    Token,
+    VariableDefinitionNode,
     VariableNode,
     get_named_type,
     is_abstract_type,
@@ -56,7 +59,6 @@ if TYPE_CHECKING:
         DocumentNode,
         SelectionNode,
         ValueNode,
-        VariableDefinitionNode,
     )
 
     from gateway.federation.plan import Path
@@ -65,6 +67,7 @@ __all__ = [
     "InvalidRequest",
     "PreparedOperation",
     "check",
+    "forget_tokens",
     "parse_and_validate",
     "prepare",
     "unreadable",
@@ -159,8 +162,36 @@ def _shortened(error: GraphQLError) -> GraphQLError:
     message = error.message
     if len(message) > MAX_MESSAGE:
         message = f"{message[:MAX_MESSAGE]}…"
-    nodes = error.nodes[:MAX_ERRORS] if error.nodes else None
-    return GraphQLError(message, nodes, error.source, None if nodes else error.positions)
+    positions = list(error.positions or ())[:MAX_ERRORS]
+    return GraphQLError(message, source=error.source, positions=positions)
+
+
+def forget_tokens(document: DocumentNode) -> None:
+    """Free two thirds of a document's memory: the text's tokens, which its locations hold.
+
+    Variable definitions still know where they are, for errors in values.  Only
+    for who has parsed the document.
+    """
+    token = document.loc.start_token if document.loc is not None else None
+    while token is not None:
+        # In a ring, they would wait for a full collection.
+        token.prev = None
+        token = token.next
+    pending: list[Node] = [document]
+    while pending:
+        node = pending.pop()
+        kept = None
+        if isinstance(node, VariableDefinitionNode) and node.loc is not None:
+            first = node.loc.start_token
+            alone = Token(first.kind, first.start, first.end, first.line, first.column)
+            kept = Location(alone, alone, node.loc.source)
+        object.__setattr__(node, "loc", kept)
+        for name in node.keys:
+            value = getattr(node, name)
+            if isinstance(value, Node):
+                pending.append(value)
+            elif isinstance(value, tuple):
+                pending.extend(one for one in value if isinstance(one, Node))
 
 
 def prepare(
