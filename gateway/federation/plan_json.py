@@ -1,8 +1,8 @@
 """Plans as JSON: out in Apollo's form, in from Apollo's and from Hive Router's.
 
 What Apollo's form has no place for is added under names of its own: ``id`` and
-``dependsOn`` of a fetch, ``isKey`` of a required field, and ``BatchFetch``
-for a document with several `_entities` calls.
+``dependsOn`` of a fetch, ``isKey`` of a required field, ``paths`` of a Flatten
+node with several, and ``BatchFetch`` for a document with several `_entities` calls.
 """
 
 from __future__ import annotations
@@ -86,7 +86,13 @@ def _fetch_out(fetch: Fetch) -> Json:
             if call[name] == usual:
                 del call[name]
         return {"kind": "Flatten", "path": path, "node": {**node, **call}}
-    return node
+    match [path_strings(path) for path in fetch.at]:
+        case []:
+            return node
+        case [path]:
+            return {"kind": "Flatten", "path": path, "node": node}
+        case paths:
+            return {"kind": "Flatten", "paths": paths, "node": node}
 
 
 _VARIABLE = "representations"
@@ -165,34 +171,38 @@ class _Reader:
     fetches: list[Fetch] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
 
-    def read(self, node: Json, after: tuple[int, ...], path: Sequence[Any] = ()) -> tuple[int, ...]:
+    def read(
+        self, node: Json, after: tuple[int, ...], paths: Sequence[Sequence[Any]] = ((),)
+    ) -> tuple[int, ...]:
         """Read a node that comes after some fetches; return those that come after it."""
         match node["kind"]:
             case "Sequence":
                 ids: tuple[int, ...] = ()
                 for inner in node["nodes"]:
-                    done = self.read(inner, after, path)
+                    done = self.read(inner, after, paths)
                     ids, after = ids + done, after + done
                 return ids
             case "Parallel":
                 return tuple(
-                    one for inner in node["nodes"] for one in self.read(inner, after, path)
+                    one for inner in node["nodes"] for one in self.read(inner, after, paths)
                 )
             case "Flatten":
-                return self.read(node["node"], after, (*path, *node["path"]))
+                inside = node.get("paths") or [node["path"]]
+                below = [(*outer, *inner) for outer in paths for inner in inside]
+                return self.read(node["node"], after, below)
             case "Condition":
                 chosen = "ifClause" if self.conditions[node["condition"]] else "elseClause"
-                return self.read(node[chosen], after, path) if node.get(chosen) else ()
+                return self.read(node[chosen], after, paths) if node.get(chosen) else ()
             case "Subscription":
-                first = self.read(node["primary"], after, path)
+                first = self.read(node["primary"], after, paths)
                 rest = node.get("rest")
-                return first + (self.read(rest, after + first, path) if rest else ())
+                return first + (self.read(rest, after + first, paths) if rest else ())
             case "Fetch" | "BatchFetch":
-                return (self._fetch(node, after, path),)
+                return (self._fetch(node, after, paths),)
             case kind:
                 raise ValueError(f"cannot run a plan with a {kind} node")
 
-    def _fetch(self, node: Json, after: tuple[int, ...], path: Sequence[Any]) -> int:
+    def _fetch(self, node: Json, after: tuple[int, ...], paths: Sequence[Sequence[Any]]) -> int:
         number = len(self.fetches)
         if "id" in node:
             self.ids[str(node["id"])] = number
@@ -219,8 +229,10 @@ class _Reader:
             )
             fetch = replace(fetch, entities=calls)
         elif node.get("requires"):
-            calls = (self._entities(node, [path], fetch.subgraph),)
+            calls = (self._entities(node, paths, fetch.subgraph),)
             fetch = replace(fetch, entities=calls, output_rewrites=())
+        else:
+            fetch = replace(fetch, at=tuple(_path(path) for path in paths if path))
         self.fetches.append(fetch)
         return number
 

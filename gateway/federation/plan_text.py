@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from graphql import SelectionSetNode
 
-    from gateway.federation.plan import Entities, Fetch, QueryPlan, RequireSelection
+    from gateway.federation.plan import Entities, Fetch, Path, QueryPlan, RequireSelection
 
 __all__ = ["print_plan"]
 
@@ -54,18 +54,22 @@ def _fetch(fetch: Fetch) -> list[str]:
     head = f'(service: "{fetch.subgraph}")'
     selection_set = _selection_set(fetch)
     if not fetch.entities:
-        return _block(f"Fetch{head}", _print(selection_set))
+        node = _block(f"Fetch{head}", _print(selection_set))
+        return _block(f"Flatten({_paths(fetch.at)})", _ended(node)) if fetch.at else node
     if len(fetch.entities) == 1 and len(fetch.entities[0].paths) == 1:
         (entities,) = fetch.entities
         body = _question(entities, selection_set)
-        path = ".".join(path_strings(entities.paths[0]))
-        return _block(f'Flatten(path: "{path}")', _ended(_block(f"Fetch{head}", body)))
+        return _block(f"Flatten({_paths(entities.paths)})", _ended(_block(f"Fetch{head}", body)))
     calls = []
     for entities in fetch.entities:
-        paths = ", ".join(f'"{".".join(path_strings(path))}"' for path in entities.paths)
         body = _question(entities, selection_set)
-        calls += _ended(_block(f"{entities.alias}(paths: [{paths}])", body))
+        calls += _ended(_block(f"{entities.alias}({_paths(entities.paths, batch=True)})", body))
     return _block(f"BatchFetch{head}", calls)
+
+
+def _paths(paths: Sequence[Path], *, batch: bool = False) -> str:
+    written = [f'"{".".join(path_strings(path))}"' for path in paths]
+    return f"paths: [{', '.join(written)}]" if batch or len(written) > 1 else f"path: {written[0]}"
 
 
 def _question(entities: Entities, selection_set: SelectionSetNode) -> list[str]:

@@ -136,7 +136,9 @@ def _with_entities(schema: GraphQLSchema, resolve: Callable[..., Any]) -> GraphQ
     ]
     # A subgraph may have nothing but entities.
     query = schema.query_type or GraphQLObjectType("Query", {})
-    fields = {**query.fields, "_service": GraphQLField(GraphQLString)}
+    # Types may lead back to the root, so it stays the same object.
+    fields = query.fields
+    fields["_service"] = GraphQLField(GraphQLString)
     if members:
         any_type = GraphQLScalarType("_Any")
         entity = GraphQLUnionType("_Entity", members)
@@ -149,14 +151,12 @@ def _with_entities(schema: GraphQLSchema, resolve: Callable[..., Any]) -> GraphQ
             },
             resolve=resolve,
         )
-    root = GraphQLObjectType(query.name, fields, interfaces=query.interfaces)
-    types = [one for one in schema.type_map.values() if one is not query]
-    types = [one for one in types if not one.name.startswith("__")]
+    types = [one for one in schema.type_map.values() if not one.name.startswith("__")]
     return GraphQLSchema(
-        query=root,
+        query=query,
         mutation=schema.mutation_type,
         subscription=schema.subscription_type,
-        types=[one for one in types if one.name != query.name],
+        types=types,
         directives=schema.directives,
     )
 

@@ -35,6 +35,7 @@ type Query {
   books: [Book]
   settings: Settings @shareable
   grid: [[Film]]
+  root: Query!
 }
 type Mutation { restock(id: ID!): Book shoot(id: ID!): Film settle: User @shareable }
 interface Node { id: ID! }
@@ -60,7 +61,9 @@ type Film implements Item & Node @key(fields: "id") {
   price(currency: String = "USD"): Int!
   code: ID
 }
-type Studio @key(fields: "id country { code }") { id: ID! country: Country! name: String }
+type Studio @key(fields: "id country { code }") {
+  id: ID! country: Country! name: String site: Query
+}
 type Country @shareable { code: String! label: String }
 type Dimensions @shareable { size: Int! weight: Int unit: String }
 type User @key(fields: "id") { id: ID! favourite: Product }
@@ -74,7 +77,8 @@ type Query {
   members: [Member!]!
   settings: Settings @shareable
 }
-type Mutation { rename(id: ID!): User! settle: User @shareable }
+type Mutation { rename(id: ID!): User! settle: User @shareable leave: Left! }
+type Left { user: User query: Query! visits(first: Int = 2): [Query]! }
 type User @key(fields: "id") @key(fields: "email") {
   id: ID! email: String! name: String handle: String @shareable
   friends(first: Int = 1): [User!]! role: Role
@@ -239,6 +243,8 @@ def shaped(type_: Any, seed: int, arguments: Mapping[str, Any]) -> Any:
             return seed % 2 == 0
         case "String" | "ID":
             return f"s{seed % 100}"
+        case "Query":
+            return {"__typename": "Query", "id": ""}
         case "Role":
             return ("ADMIN", "MEMBER")[seed % 2]
         case _:

@@ -84,11 +84,10 @@ class _Optimizer:
             if not work.calls:
                 continue
             level = self._levels[work]
-            soonest = min((self._levels[w] for w in self._waiting[work]), default=None)
             later = [
                 lower
                 for lower in sorted(levels.get(work.graph, ()))
-                if level < lower and (soonest is None or lower < soonest)
+                if level < lower and self._may_wait(work, lower)
             ]
             if any(
                 self._merge_into_one_of(slots.get(self._slot(work, lower), ()), work)
@@ -116,19 +115,26 @@ class _Optimizer:
 
     def share(self) -> None:
         """One request for the same fields of one subgraph's root, wherever they are wanted."""
-        slots: dict[object, list[Work]] = {}
-        for work in [work for work in self._works if work.at]:
-            slot = slots.setdefault((self._levels[work], work.graph), [])
-            twin = next((other for other in slot if _same_root(other, work)), None)
-            if twin is None:
-                slot.append(work)
+        slots: dict[str, list[Work]] = {}
+        for work in sorted(self._works, key=lambda work: -self._levels[work]):
+            if not work.at:
+                continue
+            slot = slots.setdefault(work.graph, [])
+            for twin in slot:
+                if self._may_wait(work, self._levels[twin]) and _same_root(twin, work):
+                    twin.at += work.at
+                    self._replace(twin, work)
+                    break
             else:
-                twin.at += work.at
-                self._replace(twin, work)
+                slot.append(work)
 
     def in_order(self) -> list[Work]:
         """The fetches, each after those it waits for."""
         return sorted(self._works, key=lambda work: self._levels[work])
+
+    def _may_wait(self, work: Work, level: int) -> bool:
+        """Whether nobody waits for a fetch that it keeps waiting when done on a later level."""
+        return all(level < self._levels[waiting] for waiting in self._waiting[work])
 
     @staticmethod
     def _slot(work: Work, level: int) -> object:
