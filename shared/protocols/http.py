@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from starlette.requests import HTTPConnection
 
-from shared.errors import BadRequest, NexusError
+from shared.errors import BadRequest, NexusError, Unavailable
 from shared.protocols import multipart, sse
 from shared.protocols.compression import accepted_coding, compress
-from shared.protocols.lifetime import ClientGone, until_gone
+from shared.protocols.lifetime import ClientGone, closing, until_gone
 from shared.protocols.negotiation import JSON, Accepted, negotiate
+from shared.protocols.openings import Openings
 from shared.protocols.problems import refusal
 from shared.protocols.reading import read_operations, refuse_forgery
 from shared.protocols.sending import send_response
@@ -60,7 +62,8 @@ class GraphQLHTTP(Generic[C]):
     the operation; a `NexusError` it raises is the answer.  ``batch_limit`` is the
     most operations one request may hold in a JSON array; 0 refuses arrays.  Answers
     of ``compress_from`` bytes and more are compressed; 0 compresses none.
-    Streams end when ``draining`` is set, so that clients connect elsewhere.
+    Streams end when ``draining`` is set, so that clients connect elsewhere; other
+    bounds of theirs are in ``openings``.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class GraphQLHTTP(Generic[C]):
         compress_from: int = 0,
         heartbeat_seconds: float = 12.0,
         draining: asyncio.Event | None = None,
+        openings: Openings | None = None,
     ) -> None:
         self._service = service
         self._make_context = make_context
@@ -80,7 +84,7 @@ class GraphQLHTTP(Generic[C]):
         self._batch_limit = batch_limit
         self._compress_from = compress_from
         self._heartbeat_seconds = heartbeat_seconds
-        self._draining = draining or asyncio.Event()
+        self._openings = openings or Openings(draining)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
@@ -171,13 +175,22 @@ class GraphQLHTTP(Generic[C]):
             await multipart.send_parts(results, receive, send)
             return
         respond = sse.send_stream if accepted.stream == "sse" else multipart.send_stream
-        await respond(
-            results,
-            receive,
-            send,
-            heartbeat_seconds=self._heartbeat_seconds,
-            draining=self._draining,
-        )
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._openings.one())
+            except Unavailable as error:
+                await closing(results)
+                result = refusal(error)
+                await _send_result(send, result, accepted.single or JSON, status=result.status)
+                return
+            stack.enter_context(suppress(ClientGone))
+            await respond(
+                results,
+                receive,
+                send,
+                heartbeat_seconds=self._heartbeat_seconds,
+                openings=self._openings,
+            )
 
 
 async def _only(result: GraphQLResult) -> AsyncIterator[GraphQLResult]:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from shared.protocols.lifetime import closing, first_of, gone, paced
+from shared.protocols.lifetime import ClientGone, closing, first_of, gone, paced
 from shared.protocols.problems import internal_entry
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator
 
     from starlette.types import Receive, Send
 
+    from shared.protocols.openings import Openings
     from shared.protocols.service import GraphQLResult, IncrementalFormat, IncrementalStream
 
 __all__ = ["send_parts", "send_stream"]
@@ -42,11 +42,12 @@ async def send_stream(
     send: Send,
     *,
     heartbeat_seconds: float,
-    draining: asyncio.Event,
+    openings: Openings,
 ) -> None:
-    """Send one part per result until the stream ends, the client leaves or ``draining`` is set."""
+    """Send one part per result until the stream ends or is over, or the client leaves."""
+    send = openings.patient(send)
     await _start(send, _CONTENT_TYPE)
-    await first_of(_write(results, send, heartbeat_seconds), gone(receive), draining.wait())
+    await first_of(_write(results, send, heartbeat_seconds), gone(receive), openings.over())
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -63,6 +64,8 @@ async def _write(
             else:
                 failed = orjson.dumps({"payload": None, "errors": list(result.errors)})
                 await _send_part(send, failed)
+    except ClientGone:
+        raise
     except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
         failed = orjson.dumps({"payload": None, "errors": [internal_entry(error)]})
         await _send_part(send, failed)

@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import orjson
 from starlette.requests import HTTPConnection
 
 from shared.errors import BadRequest, Conflict, NotFound, RateLimited
-from shared.protocols.lifetime import closing, first_of, gone, paced
+from shared.protocols.lifetime import ClientGone, closing, first_of, gone, paced
+from shared.protocols.openings import Openings
 from shared.protocols.problems import internal_entry, refusal
 from shared.protocols.reading import read_operations, refuse_forgery
 from shared.protocols.sending import send_response
@@ -51,13 +53,14 @@ async def send_stream(
     send: Send,
     *,
     heartbeat_seconds: float,
-    draining: asyncio.Event,
+    openings: Openings,
 ) -> None:
-    """Send one event per result until the stream ends, the client leaves or ``draining`` is set."""
+    """Send one event per result until the stream ends or is over, or the client leaves."""
+    send = openings.patient(send)
     await send(_START)
     # Some browsers report the stream as open only once something arrived.
     await _event(send, _PING)
-    await first_of(_write(results, send, heartbeat_seconds), gone(receive), draining.wait())
+    await first_of(_write(results, send, heartbeat_seconds), gone(receive), openings.over())
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -67,6 +70,8 @@ async def _write(
     try:
         async for result in paced(results, heartbeat_seconds):
             await _event(send, _PING if result is None else _next(result.encode()))
+    except ClientGone:
+        raise
     except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
         await _event(send, _next(orjson.dumps({"errors": [internal_entry(error)]})))
     await _event(send, _COMPLETE)
@@ -116,6 +121,7 @@ class EventStreams(Generic[C]):
         reserved_seconds: float = 30.0,
         heartbeat_seconds: float = 12.0,
         draining: asyncio.Event | None = None,
+        openings: Openings | None = None,
     ) -> None:
         self._service = service
         self._make_context = make_context
@@ -125,7 +131,7 @@ class EventStreams(Generic[C]):
         self._max_waiting_events = max_waiting_events
         self._reserved_seconds = reserved_seconds
         self._heartbeat_seconds = heartbeat_seconds
-        self._draining = draining or asyncio.Event()
+        self._openings = openings or Openings(draining)
         self._streams: dict[str, _Stream] = {}
 
     @staticmethod
@@ -182,10 +188,12 @@ class EventStreams(Generic[C]):
         if stream.expiry is not None:
             stream.expiry.cancel()
         try:
-            await send(_START)
-            await _event(send, _PING)
-            await first_of(self._flush(stream, send), gone(receive), self._draining.wait())
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            with self._openings.one(), suppress(ClientGone):
+                send = self._openings.patient(send)
+                await send(_START)
+                await _event(send, _PING)
+                await first_of(self._flush(stream, send), gone(receive), self._openings.over())
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._forget(token)
 

@@ -3,7 +3,8 @@
 Close codes are graphql-ws': 4400 bad message, 4401 subscribe before the
 acknowledgement, 4403 refused or expired, 4406 subprotocol, 4408 no init in
 time, 4409 id in use, 4429 second init, 4500 our own failure.  1012 asks the
-client to connect elsewhere, 1009 says that a message was too long.
+client to connect again, perhaps elsewhere, 1013 to do so later, 1000 ends what
+was idle, 1009 says that a message was too long.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from urllib.parse import urlsplit
 import orjson
 from starlette.requests import HTTPConnection
 
-from shared.errors import BadRequest, NexusError
+from shared.errors import BadRequest, NexusError, Unavailable
 from shared.protocols.lifetime import closing, first_of
+from shared.protocols.openings import Openings
 from shared.protocols.problems import error_entry, internal_entry
 from shared.protocols.reading import parse_operation
 from shared.protocols.service import GraphQLRequest, GraphQLResult, GraphQLService
@@ -66,7 +68,9 @@ class GraphQLWebSocket(Generic[C]):
         max_message_bytes: int = 1_000_000,
         max_operations: int = 100,
         allowed_origins: Collection[str] = (),
+        idle_seconds: float = 3_600.0,
         draining: asyncio.Event | None = None,
+        openings: Openings | None = None,
     ) -> None:
         self.service = service
         self.make_context = make_context
@@ -76,7 +80,8 @@ class GraphQLWebSocket(Generic[C]):
         self.max_message_bytes = max_message_bytes
         self.max_operations = max_operations
         self._allowed_origins = frozenset(allowed_origins)
-        self.draining = draining or asyncio.Event()
+        self.idle_seconds = idle_seconds
+        self.openings = openings or Openings(draining)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -91,7 +96,11 @@ class GraphQLWebSocket(Generic[C]):
             reason = "Subprotocol not acceptable"
             await send({"type": "websocket.close", "code": 4406, "reason": reason})
             return
-        await _Connection(self, connection, receive, send).run()
+        try:
+            with self.openings.one():
+                await _Connection(self, connection, receive, send).run()
+        except Unavailable as error:
+            await send({"type": "websocket.close", "code": 1013, "reason": str(error)})
 
     def _is_allowed(self, headers: Headers) -> bool:
         origin = headers.get("origin")
@@ -118,10 +127,11 @@ class _Connection(Generic[C]):
         self._acknowledged = asyncio.Event()
         self._context: C | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._used = False
 
     async def run(self) -> None:
         try:
-            await first_of(self._read(), self._lifetime(), self._ping(), self._drain())
+            await first_of(self._read(), self._lifetime(), self._ping(), self._over(), self._idle())
         except _Closed as closed:
             await self._close(closed)
         except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
@@ -164,9 +174,17 @@ class _Connection(Generic[C]):
             await asyncio.sleep(self._server.ping_seconds)
             await self._say(b'{"type":"ping"}')
 
-    async def _drain(self) -> None:
-        await self._server.draining.wait()
+    async def _over(self) -> None:
+        await self._server.openings.over()
         raise _Closed(1012, "Service restart")
+
+    async def _idle(self) -> None:
+        """Ends a connection on which nothing ran for so long."""
+        while True:
+            self._used = False
+            await asyncio.sleep(self._server.idle_seconds)
+            if not self._operations and not self._used:
+                raise _Closed(1000, "Idle")
 
     async def _read(self) -> None:
         while True:
@@ -232,6 +250,7 @@ class _Connection(Generic[C]):
             self._refuse(operation_id) if full else self._run(operation_id, request)
         )
         self._operations[operation_id] = task
+        self._used = True
         task.add_done_callback(lambda done: self._forget(operation_id, done))
 
     def _forget(self, operation_id: str, task: asyncio.Task[None]) -> None:
