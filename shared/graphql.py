@@ -15,6 +15,7 @@ import strawberry
 from graphql import GraphQLError
 from opentelemetry import trace
 from strawberry.federation.schema import Schema
+from strawberry.federation.schema_directives import ListSize
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.scalar import ScalarDefinition
 
@@ -24,6 +25,7 @@ from shared.execution import serve_entities
 from shared.logger import get_logger
 
 __all__ = [
+    "PAGED",
     "BigInt",
     "Connection",
     "Context",
@@ -108,6 +110,10 @@ class Edge(Generic[NodeType]):
 class Connection(Generic[NodeType]):
     edges: list[Edge[NodeType]] = strawberry.field(description="The items of this page.")
     page_info: PageInfo = strawberry.field(description="How to get the next page.")
+
+
+PAGED = ListSize(assumed_size=strawberry.UNSET, slicing_arguments=["first"], sized_fields=["edges"])
+"""Says of a field with a connection that its page is as long as `first`."""
 
 
 class Cursors:

@@ -19,6 +19,7 @@ from shared.errors import NotFound, Unauthenticated
 from shared.events import EventBus
 from shared.execution import batched, batched_reference
 from shared.graphql import (
+    PAGED,
     BigInt,
     Connection,
     Context,
@@ -177,7 +178,7 @@ class Organization:
         views = await _views(parents, info)
         return [view.billing_email if view else None for view in views]
 
-    @batched(description="Its invoices, newest first.")
+    @batched(description="Its invoices, newest first.", directives=[PAGED])
     @staticmethod
     async def invoices(
         parents: Sequence[Organization],

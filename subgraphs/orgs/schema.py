@@ -19,6 +19,7 @@ from shared.db import Database
 from shared.errors import BadUserInput, Forbidden, NotFound
 from shared.execution import batched, batched_reference
 from shared.graphql import (
+    PAGED,
     Connection,
     Context,
     Cursors,
@@ -102,7 +103,7 @@ class Organization(Node):
     billing_email: str | None = strawberry.field(description="Where invoices are sent.")
     viewer_role: Role = strawberry.field(description="Your role in it.")
 
-    @batched(description="Who belongs to it, the longest-standing first.")
+    @batched(description="Who belongs to it, the longest-standing first.", directives=[PAGED])
     @staticmethod
     async def members(
         parents: Sequence[Organization], info: Info, first: First = 20, after: After = None
@@ -126,7 +127,10 @@ class Organization(Node):
             for each in parents
         ]
 
-    @batched(description="Invitations to it, the newest first; for those who may invite.")
+    @batched(
+        description="Invitations to it, the newest first; for those who may invite.",
+        directives=[PAGED],
+    )
     @staticmethod
     async def invitations(
         parents: Sequence[Organization], info: Info, first: First = 20, after: After = None
@@ -289,7 +293,8 @@ class User:
 
     @batched(
         description="The organizations the person is in, in the order of joining; of others you "
-        "see those you are in too."
+        "see those you are in too.",
+        directives=[PAGED],
     )
     @staticmethod
     async def memberships(

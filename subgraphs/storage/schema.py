@@ -16,6 +16,7 @@ from shared.access import Permission, allows
 from shared.db import Database
 from shared.execution import batched, batched_reference
 from shared.graphql import (
+    PAGED,
     BigInt,
     Connection,
     Context,
@@ -134,7 +135,7 @@ class Organization:
             for each in parents
         ]
 
-    @batched(description="Its files, the newest first.")
+    @batched(description="Its files, the newest first.", directives=[PAGED])
     @staticmethod
     async def files(
         parents: Sequence[Organization], info: Info, first: First = 20, after: After = None
@@ -166,7 +167,8 @@ class User:
 
     @batched(
         description="The person's own files, the newest first; only the person sees them, for "
-        "others they are null."
+        "others they are null.",
+        directives=[PAGED],
     )
     @staticmethod
     async def files(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
+from strawberry.federation.schema_directives import Cost
 
 from shared.access import require_user
 from shared.errors import BadUserInput, NexusError, NotFound, Unauthenticated
@@ -21,6 +22,9 @@ from subgraphs.users.resources import Resources
 __all__ = ["schema"]
 
 T = TypeVar("T")
+
+HASHING = Cost(weight=100)
+"""Passwords are slow to hash on purpose, so one document cannot try many."""
 
 
 Info: TypeAlias = strawberry.Info[Context[Resources], None]
@@ -333,7 +337,7 @@ class Query:
 
 @strawberry.type
 class Mutation:
-    @strawberry.mutation(description="Make an account and log in.")
+    @strawberry.mutation(description="Make an account and log in.", directives=[HASHING])
     async def sign_up(self, info: Info, input: SignUpInput) -> AuthPayload:  # noqa: A002
         resources = info.context.resources
         new = service.NewUser(
@@ -349,7 +353,9 @@ class Mutation:
             user = await service.sign_up(session, resources.emails, new)
         return await _logged_in(info, user)
 
-    @strawberry.mutation(description="Log in with an e-mail address and a password.")
+    @strawberry.mutation(
+        description="Log in with an e-mail address and a password.", directives=[HASHING]
+    )
     async def log_in(self, info: Info, input: LogInInput) -> AuthPayload:  # noqa: A002
         resources = info.context.resources
         async with resources.database.read() as session:
@@ -392,7 +398,9 @@ class Mutation:
         await kept.end(user_id, input.session_id)
         return EndSessionPayload(session_id=input.session_id)
 
-    @strawberry.mutation(description="Change the password and end all other sessions.")
+    @strawberry.mutation(
+        description="Change the password and end all other sessions.", directives=[HASHING]
+    )
     async def change_password(
         self,
         info: Info,
