@@ -180,6 +180,7 @@ class _Connection(Generic[C]):
 
     async def _idle(self) -> None:
         """Ends a connection on which nothing ran for so long."""
+        await self._acknowledged.wait()
         while True:
             self._used = False
             await asyncio.sleep(self._server.idle_seconds)
