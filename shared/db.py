@@ -7,10 +7,17 @@
 
 A function that takes a `ReadSession` cannot write; one that takes a
 `WriteSession` runs inside its caller's transaction and never commits.
+
+A block lasts until the request's deadline at most.  What it waits for then is
+cancelled, and so is a statement on the server: the driver asks for that over a
+connection of its own, so a deadline costs no round trip.  The server looks by
+itself after clients that vanish, and stops what its own limit is over for.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +28,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import QueuePool
 
-from shared.errors import Unavailable
+from shared.deadline import deadline
+from shared.errors import TimedOut, Unavailable
 from shared.telemetry import PoolUsage
 
 if TYPE_CHECKING:
@@ -33,6 +41,7 @@ __all__ = ["Database", "ReadSession", "WriteSession", "metadata", "pool_usage"]
 
 pool_usage = PoolUsage()
 
+_QUERY_CANCELED = "57014"
 _NAMES = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -72,23 +81,26 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
-        """A session for reading; raises `Unavailable` when the database does not answer."""
-        with _translated():
-            async with ReadSession(self._reads, expire_on_commit=False) as session:
-                yield session
+        """A session for reading.
+
+        Raises `Unavailable` when the database does not answer, `TimedOut` when
+        it does not in time.
+        """
+        async with _answering(), ReadSession(self._reads, expire_on_commit=False) as session:
+            yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         """A transaction, committed when the block ends and rolled back when it raises.
 
-        Raises `Unavailable` when the database does not answer.
+        Raises `Unavailable` when the database does not answer, `TimedOut` when
+        it does not in time.
         """
-        with _translated():
-            async with WriteSession(self._writes, expire_on_commit=False) as session:
-                async with session.begin():
-                    yield session
-                for callback in session.info.get("after_commit", ()):
-                    await callback()
+        async with _answering(), WriteSession(self._writes, expire_on_commit=False) as session:
+            async with session.begin():
+                yield session
+            for callback in session.info.get("after_commit", ()):
+                await callback()
 
     async def ping(self) -> None:
         """Return when the database answers; raise `Unavailable` when not."""
@@ -119,6 +131,7 @@ def _engine(
         "search_path": name,
         "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
         "idle_in_transaction_session_timeout": "30000",
+        "client_connection_check_interval": "1000",
     }
     options: dict[str, Any] = {}
     if read_only:
@@ -145,13 +158,19 @@ def _usage(engine: AsyncEngine) -> float:
     return pool.checkedout() / pool.size() if isinstance(pool, QueuePool) else 0.0
 
 
-class _translated:  # noqa: N801 - reads as a statement: with _translated()
-    """Turns "the database does not answer" into `Unavailable`, and leaves bugs alone."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        if lost or isinstance(error, PoolTimeout | OperationalError | ConnectionError | OSError):
+@asynccontextmanager
+async def _answering() -> AsyncIterator[None]:
+    """Ends at the deadline; tells a database that does not answer from a bug."""
+    end = deadline.get()
+    limit = asyncio.timeout(None if end is None else max(0.0, end - time.monotonic()))
+    try:
+        async with limit:
+            yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED:
+            raise TimedOut from error
+        if error.connection_invalidated or isinstance(error, OperationalError):
             raise Unavailable from error
+        raise
+    except (PoolTimeout, OSError) as error:
+        raise (TimedOut if limit.expired() else Unavailable) from error
