@@ -117,8 +117,17 @@ ALIASED = QueryPlan(
     ),
     {},
 )
+AGAIN = QueryPlan(
+    (
+        Fetch(0, "catalog", "query", "{shelf{root{__typename}} again{__typename}}"),
+        Fetch(1, "stock", "query", "{crates}", at=(("again",),), depends_on=(0,)),
+        Fetch(2, "labels", "query", "{a}", at=(("shelf", AT, "root"), ("again",)), depends_on=(0,)),
+    ),
+    {},
+)
 PLANS = [
     CHAIN,
+    AGAIN,
     BATCH,
     STREAM,
     ALIASED,
@@ -289,6 +298,43 @@ QueryPlan {
 """)
 
 
+def test_root_fields_are_printed_with_where_they_belong() -> None:
+    assert print_plan(AGAIN) == snapshot("""\
+QueryPlan {
+  Sequence {
+    Fetch(service: "catalog") {
+      {
+        shelf {
+          root {
+            __typename
+          }
+        }
+        again {
+          __typename
+        }
+      }
+    },
+    Parallel {
+      Flatten(path: "again") {
+        Fetch(service: "stock") {
+          {
+            crates
+          }
+        },
+      },
+      Flatten(paths: ["shelf.@.root", "again"]) {
+        Fetch(service: "labels") {
+          {
+            a
+          }
+        },
+      },
+    },
+  }
+}\
+""")
+
+
 def test_a_plan_of_nothing_is_printed_so() -> None:
     assert print_plan(QueryPlan((), {})) == "QueryPlan {}"
 
@@ -401,6 +447,14 @@ def test_apollos_tree_becomes_dependencies() -> None:
         ("e", (0, 1, 2, 3)),
     ]
     assert plan.fetches[0].variables == (("n", "n"),)
+
+
+def test_apollos_root_fetch_below_the_root_is_read() -> None:
+    fetch = {"kind": "Fetch", "serviceName": "users", "operation": "{...on Query{me{id}}}"}
+    node = {"kind": "Flatten", "path": ["a", "@", "query"], "node": fetch}
+    (read,) = plan_from_json({"node": node}).fetches
+    assert read.at == (("a", AT, "query"),)
+    assert read.entities == ()
 
 
 def test_conditions_are_decided_when_a_plan_is_read() -> None:

@@ -597,3 +597,15 @@ async def test_all_parts_together_are_the_whole_answer() -> None:
     assert seen > 90
     assert parts > seen
     assert nested > 20
+
+
+async def test_root_fields_below_the_root_are_deferred() -> None:
+    source = "{ root { users { id } ... @defer { topReview { stars } } } }"
+    first, *rest = await in_world(source)
+    assert first.response is not None
+    whole = monolith(supergraph().api_schema, "{ users { id } topReview { stars } }", {})
+    assert whole.data is not None
+    assert first.response.data == {"root": {"users": whole.data["users"]}}
+    (patch,) = [one for increment in rest for one in increment.patches]
+    assert patch.of.path == ["root"]
+    assert patch.data == {"topReview": whole.data["topReview"]}
