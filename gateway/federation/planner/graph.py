@@ -177,6 +177,9 @@ class QueryGraph:
                 yield Move(self.node(node.type, graph), NO_KEY, rename=False)
         for graph in sorted(node.info.graphs):
             target = self.node(node.type, graph)
+            if target.is_interface and not target.members:
+                # No object there is one, so the subgraph would refuse the fragment.
+                continue
             if node.is_interface and target.is_interface:
                 yield from self._moves_of_all_members(node, target)
             else:
