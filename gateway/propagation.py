@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 from gateway.context import RequestContext, remembered
 
 if TYPE_CHECKING:
-    from multidict import CIMultiDictProxy
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = [
@@ -155,11 +154,13 @@ class ReturnPropagation:
     def __bool__(self) -> bool:
         return bool(self._rules or any(self._by_subgraph.values()))
 
-    def take(self, context: RequestContext, subgraph: str, headers: CIMultiDictProxy[str]) -> None:
-        """Keep what the rules name of one answer."""
+    def take(
+        self, context: RequestContext, subgraph: str, headers: Sequence[tuple[str, str]]
+    ) -> None:
+        """Keep what the rules name of one answer, whose headers have names in lower case."""
         for rule in (*self._rules, *self._by_subgraph.get(subgraph, ())):
             name = rule.name.lower()
-            found = headers.getall(name, []) if name not in _NEVER else []
+            found = [value for known, value in headers if known == name and name not in _NEVER]
             kept = context.returned_headers.setdefault(name, []) if found else []
             if rule.keep == "append":
                 kept.extend(found)

@@ -14,17 +14,16 @@ import orjson
 
 from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
 from gateway.transports import streams
+from gateway.transports.connections import Answer, Connections, NotAnswered, TooLarge
 from gateway.transports.forwarding import ForwardedRequest, ForwardedResponse
 from shared import deadline
 from shared.telemetry import current_headers, span
 
 if TYPE_CHECKING:
-    from multidict import CIMultiDictProxy
-
     from gateway.context import RequestContext
     from gateway.federation.plan import Fetch
 
-__all__ = ["HttpTransport", "SubgraphEndpoint", "SubgraphUnreachable"]
+__all__ = ["HttpTransport", "StreamLost", "SubgraphEndpoint", "SubgraphUnreachable"]
 
 _ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 _HEADERS = {"content-type": "application/json", "accept": _ACCEPT}
@@ -51,8 +50,12 @@ class SubgraphUnreachable(SubgraphError):
     """The subgraph did not answer at all, or something before it answered in its place."""
 
 
+class StreamLost(SubgraphError):
+    """A stream was open, and ended without completing."""
+
+
 class HttpTransport:
-    """Sends fetches over pooled connections, one pool a subgraph.
+    """Sends fetches over pooled connections, one pool a subgraph; streams and REST over aiohttp.
 
     ``headers`` gives the headers of a call: who is calling, and what the client
     sent that the subgraph may see.  ``received`` is told those of each answer.
@@ -66,7 +69,7 @@ class HttpTransport:
         timeout_seconds: float = 30.0,
         max_connections: int = 100,
         max_response_bytes: int = 50_000_000,
-        received: Callable[[RequestContext, str, CIMultiDictProxy[str]], None] | None = None,
+        received: Callable[[RequestContext, str, Sequence[tuple[str, str]]], None] | None = None,
     ) -> None:
         self._received = received
         self._endpoints = endpoints
@@ -74,27 +77,40 @@ class HttpTransport:
         self._timeout_seconds = timeout_seconds
         self._max_connections = max_connections
         self._max_response_bytes = max_response_bytes
+        self._connections: dict[str, Connections] = {}
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
-    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
-        """The decoded answer, within what remains of the request's time."""
-        status, headers, body = await self._post(request)
-        return _decode(request.fetch.subgraph, status, headers, body)
+    async def execute(
+        self, request: SubgraphRequest, body: bytes | None = None
+    ) -> SubgraphResponse:
+        """The decoded answer, within what remains of the request's time.
 
-    async def execute_undecoded(self, request: SubgraphRequest) -> SubgraphResponse:
+        ``body`` is what `encode` gave, if it was asked already.
+        """
+        answer = await self._post(request, body or self.encode(request))
+        return _decode(request.fetch.subgraph, answer)
+
+    async def execute_undecoded(
+        self, request: SubgraphRequest, body: bytes | None = None
+    ) -> SubgraphResponse:
         """Like `execute`, with ``data`` left as the JSON that came (an `orjson.Fragment`)."""
-        status, headers, body = await self._post(request)
+        answer = await self._post(request, body or self.encode(request))
         try:
-            envelope = _ENVELOPE.decode(body)
+            envelope = _ENVELOPE.decode(answer.body)
         except msgspec.DecodeError:
-            return _decode(request.fetch.subgraph, status, headers, body)
-        if status != 200 or envelope.errors or bytes(envelope.data) == b"null":
-            return _decode(request.fetch.subgraph, status, headers, body)
+            return _decode(request.fetch.subgraph, answer)
+        if answer.status != 200 or envelope.errors or bytes(envelope.data) == b"null":
+            return _decode(request.fetch.subgraph, answer)
         data: Any = orjson.Fragment(bytes(envelope.data))
-        return SubgraphResponse(data, (), envelope.extensions or {}, headers)
+        return SubgraphResponse(data, (), envelope.extensions or {}, _kept_headers(answer))
+
+    @staticmethod
+    def encode(request: SubgraphRequest) -> bytes:
+        """The body of a fetch's request: equal bodies ask for the same."""
+        return _body(request.fetch, request.variables)
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
-        """One response per event; raises `SubgraphError` when the connection is lost."""
+        """One response per event; raises `StreamLost` when opening it again may help."""
         name = request.fetch.subgraph
         endpoint = self._endpoint(name)
         headers = {**self._headers(request.context, name), **current_headers()}
@@ -108,9 +124,13 @@ class HttpTransport:
         )
         try:
             async for payload in stream:
-                yield _answer(name, 200, payload, {})
-        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
-            raise SubgraphError(f"The stream from {name} was lost.") from error
+                yield _response(name, 200, payload, {})
+        except streams.StreamEnded as error:
+            raise StreamLost(f"The stream from {name} was lost.") from error
+        except streams.StreamRefused as error:
+            raise SubgraphError(f"{name} refused the stream.") from error
+        except streams.FAILURES as error:
+            raise SubgraphUnreachable(f"{name} opened no stream.") from error
         finally:
             await stream.aclose()
 
@@ -141,30 +161,40 @@ class HttpTransport:
 
     async def close(self) -> None:
         """Close every connection."""
+        for connections in self._connections.values():
+            connections.close()
+        self._connections.clear()
         sessions = list(self._sessions.values())
         self._sessions.clear()
         for session in sessions:
             await session.close()
 
-    async def _post(self, request: SubgraphRequest) -> tuple[int, dict[str, str], bytes]:
-        fetch = request.fetch
-        name = fetch.subgraph
+    async def _post(self, request: SubgraphRequest, body: bytes) -> Answer:
+        name = request.fetch.subgraph
+        seconds = self._remaining(name)
+        if seconds <= 0:
+            raise _timed_out(name)
         with span(f"fetch {name}"):
             headers = {
-                **_HEADERS,
                 **self._headers(request.context, name),
                 **current_headers(),
-                deadline.HEADER: str(int(self._remaining(name) * 1000)),
+                deadline.HEADER: str(int(seconds * 1000)),
             }
-            body = _body(fetch, request.variables)
-            url = self._endpoint(name).url
-            async with self._translated(name):
-                response = await self._request(name, "POST", url, headers, body)
-                async with response:
-                    content = await self._read(name, response)
-            if self._received is not None:
-                self._received(request.context, name, response.headers)
-            return response.status, _kept_headers(response), content
+            try:
+                answer = await self._connections_to(name).post(
+                    headers, body, seconds=seconds, repeatable=request.fetch.kind == "query"
+                )
+            except TimeoutError as error:
+                raise _timed_out(name) from error
+            except NotAnswered as error:
+                raise SubgraphUnreachable(f"{name} cannot be reached.") from error
+            except TooLarge as error:
+                raise SubgraphError(f"{name} sent a response that is too large.") from error
+            except ValueError as error:
+                raise SubgraphError(f"{name} cannot be sent these headers.") from error
+        if self._received is not None:
+            self._received(request.context, name, answer.headers)
+        return answer
 
     async def _request(
         self, subgraph: str, method: str, url: str, headers: Mapping[str, str], body: bytes
@@ -185,27 +215,12 @@ class HttpTransport:
         own = self._endpoint(subgraph).timeout_seconds or self._timeout_seconds
         return deadline.remaining(own)
 
-    async def _read(self, subgraph: str, response: aiohttp.ClientResponse) -> bytes:
-        # The length of a compressed body says nothing about what it grows to.
-        known = "content-encoding" not in response.headers and response.content_length
-        if known and known <= self._max_response_bytes:
-            return await response.read()
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            size += len(chunk)
-            if size > self._max_response_bytes:
-                raise SubgraphError(f"{subgraph} sent a response that is too large.")
-            chunks.append(chunk)
-        return b"".join(chunks)
-
     @asynccontextmanager
     async def _translated(self, subgraph: str) -> AsyncIterator[None]:
         try:
             yield
         except TimeoutError as error:
-            message = f"{subgraph} did not answer in time."
-            raise SubgraphUnreachable(message, code="DOWNSTREAM_TIMEOUT") from error
+            raise _timed_out(subgraph) from error
         except aiohttp.ClientError as error:
             raise SubgraphUnreachable(f"{subgraph} cannot be reached.") from error
 
@@ -214,6 +229,18 @@ class HttpTransport:
         if endpoint is None:
             raise SubgraphError(f"There is no subgraph {subgraph}.")
         return endpoint
+
+    def _connections_to(self, subgraph: str) -> Connections:
+        connections = self._connections.get(subgraph)
+        if connections is None:
+            endpoint = self._endpoint(subgraph)
+            connections = self._connections[subgraph] = Connections(
+                endpoint.url,
+                _HEADERS,
+                max_connections=endpoint.max_connections or self._max_connections,
+                max_response_bytes=self._max_response_bytes,
+            )
+        return connections
 
     def _session(self, subgraph: str) -> aiohttp.ClientSession:
         session = self._sessions.get(subgraph)
@@ -253,17 +280,15 @@ def _body_start(document: str, operation_name: str | None) -> bytes:
     return orjson.dumps(start)[:-1] + b',"variables":'
 
 
-def _decode(
-    subgraph: str, status: int, headers: Mapping[str, str], body: bytes
-) -> SubgraphResponse:
+def _decode(subgraph: str, answer: Answer) -> SubgraphResponse:
     try:
-        payload = orjson.loads(body)
+        payload = orjson.loads(answer.body)
     except orjson.JSONDecodeError as error:
-        raise _no_graphql(subgraph, status) from error
-    return _answer(subgraph, status, payload, headers)
+        raise _no_graphql(subgraph, answer.status) from error
+    return _response(subgraph, answer.status, payload, _kept_headers(answer))
 
 
-def _answer(
+def _response(
     subgraph: str, status: int, payload: Any, headers: Mapping[str, str]
 ) -> SubgraphResponse:
     if not isinstance(payload, dict) or not ("data" in payload or "errors" in payload):
@@ -287,8 +312,13 @@ def _no_graphql(subgraph: str, status: int) -> SubgraphError:
     return kind(f"{subgraph} gave no GraphQL answer (HTTP status {status}).")
 
 
-def _kept_headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    cache_control = response.headers.get("cache-control")
+def _timed_out(subgraph: str) -> SubgraphUnreachable:
+    message = f"{subgraph} did not answer in time."
+    return SubgraphUnreachable(message, code="DOWNSTREAM_TIMEOUT")
+
+
+def _kept_headers(answer: Answer) -> dict[str, str]:
+    cache_control = answer.header("cache-control")
     return {"cache-control": cache_control} if cache_control else {}
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-import orjson
 import stamina
 from prometheus_client import Counter
 
 from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
 from gateway.transports.http import SubgraphUnreachable
+from gateway.transports.reconnecting import Patience, kept_open
 from shared.circuit_breaker import CircuitBreaker
 from shared.deadline import remaining
 
@@ -29,7 +30,7 @@ _SHARED = Counter(
 )
 _RETRIED = Counter("subgraph_fetches_retried_total", "Fetches made again.", ("subgraph",))
 
-Execute = Callable[[SubgraphRequest], Awaitable[SubgraphResponse]]
+Execute = Callable[..., Awaitable[SubgraphResponse]]
 
 
 class CircuitBreakers:
@@ -72,7 +73,8 @@ class Traffic:
     """A transport around `HttpTransport`.
 
     A query that failed without an answer is asked again, after a pause with
-    jitter, if the request's time allows; a mutation never is.
+    jitter, if the request's time allows; a mutation never is.  A stream that was
+    lost is opened again, with ``patience``.
     """
 
     def __init__(
@@ -82,7 +84,9 @@ class Traffic:
         *,
         attempts: int = 2,
         pause_seconds: float = 0.1,
+        patience: Patience | None = None,
     ) -> None:
+        self._patience = patience or Patience()
         self._inner = inner
         self._breakers = breakers
         self._attempts = attempts
@@ -99,7 +103,7 @@ class Traffic:
 
     def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
         """One response per event."""
-        return self._inner.subscribe(request)
+        return kept_open(self._inner.subscribe, request, self._patience)
 
     async def forward(
         self, subgraph: str, request: ForwardedRequest, context: RequestContext
@@ -125,24 +129,35 @@ class Traffic:
         return response
 
     async def _query(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
-        audience: Hashable = request.context.audience
-        if audience is None:
-            return await self._patiently(execute, request)
-        fetch = request.fetch
-        values = orjson.dumps(request.variables, default=dict)
-        key = (execute.__name__, fetch.subgraph, fetch.document, values, audience)
-        flight = self._in_flight.get(key)
-        if flight is None:
-            flight = _Flight(partial(self._patiently, execute, request))
-            self._in_flight[key] = flight
-            flight.task.add_done_callback(lambda _: self._landed(key, flight))
-        else:
-            _SHARED.labels(fetch.subgraph).inc()
-        return await flight.join()
+        """The answer, asked for once for all who may see the same and wait at the same time.
 
-    def _landed(self, key: Hashable, flight: _Flight) -> None:
-        if self._in_flight.get(key) is flight:
-            del self._in_flight[key]
+        The first of them asks.  If it stops waiting, the next one does.
+        """
+        audience: Hashable = request.context.audience
+        body = self._inner.encode(request)
+        ask = partial(execute, body=body)
+        if audience is None:
+            return await self._patiently(ask, request)
+        key = (execute.__name__, request.fetch.subgraph, body, audience)
+        while (flight := self._in_flight.get(key)) is not None:
+            _SHARED.labels(request.fetch.subgraph).inc()
+            with suppress(_Abandoned):
+                return await flight.landing()
+        flight = self._in_flight[key] = _Flight()
+        try:
+            response = await self._patiently(ask, request)
+        except SubgraphError as error:
+            flight.land(error)
+            raise
+        except BaseException:
+            flight.land(_Abandoned())
+            raise
+        else:
+            flight.land(response)
+            return response
+        finally:
+            if self._in_flight.get(key) is flight:
+                del self._in_flight[key]
 
     async def _patiently(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
         try:
@@ -168,19 +183,28 @@ class Traffic:
             return await execute(request)
 
 
+class _Abandoned(Exception):
+    """Who asked has stopped waiting."""
+
+
 class _Flight:
-    """A fetch under way and how many wait for it; without them it is cancelled."""
+    """A fetch under way, and whoever else waits for its answer."""
 
-    def __init__(self, make: Callable[[], Awaitable[SubgraphResponse]]) -> None:
-        self.task = asyncio.ensure_future(make())
-        self._waiting = 0
+    def __init__(self) -> None:
+        self._waiting: list[asyncio.Future[SubgraphResponse]] = []
 
-    async def join(self) -> SubgraphResponse:
-        """The answer; one who stops waiting does not take it from the others."""
-        self._waiting += 1
-        try:
-            return await asyncio.shield(self.task)
-        finally:
-            self._waiting -= 1
-            if not self._waiting:
-                self.task.cancel()
+    async def landing(self) -> SubgraphResponse:
+        """The answer; raises `_Abandoned` when there will be none."""
+        future: asyncio.Future[SubgraphResponse] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        return await future
+
+    def land(self, outcome: SubgraphResponse | Exception) -> None:
+        """Give all who wait the same."""
+        for future in self._waiting:
+            if future.done():
+                continue
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)

@@ -136,8 +136,26 @@ async def test_identical_fetches_in_flight_are_made_once_for_one_audience(
     await trouble.asked.wait()
     while len(trouble.calls) < calls:
         await asyncio.wait(asking, timeout=0.01)
+    asking[2].cancel()
+    await asyncio.wait([asking[2]])
+    trouble.hold.set()
+    results = [as_json(await task) for task in asking[:2]]
+    assert results == [{"data": {"whoami": "me"}}] * 2
+    assert len(trouble.calls) == calls
+
+
+@pytest.mark.parametrize(("audience", "calls"), [("everybody", 2), (None, 3)])
+async def test_when_the_one_who_asked_leaves_another_asks_for_all_who_wait(
+    pipeline: Pipeline, trouble: Trouble, audience: str | None, calls: int
+) -> None:
+    trouble.hold = asyncio.Event()
+    contexts = [RequestContext(audience=audience) for _ in range(3)]
+    asking = [asyncio.create_task(ask(pipeline, context=context)) for context in contexts]
+    await trouble.asked.wait()
     asking[0].cancel()
     await asyncio.wait([asking[0]])
+    while len(trouble.calls) < calls:
+        await asyncio.wait(asking, timeout=0.01)
     trouble.hold.set()
     results = [as_json(await task) for task in asking[1:]]
     assert results == [{"data": {"whoami": "me"}}] * 2
