@@ -356,12 +356,74 @@ class Telemetry(_Section):
     log_format: Literal["json", "console"] = "json"
 
 
+class Keys(_Section):
+    """A JSON Web Key Set; what was read stays until newer keys are read."""
+
+    file: Beside | None = None
+    url: Url | None = None
+    refresh_seconds: Seconds = 600.0
+    """How long keys are used before they are read again."""
+    pause_seconds: Annotated[float, Field(ge=0, le=3_600)] = 30.0
+    """The least time between two readings because a token names an unknown key."""
+    timeout_seconds: Seconds = 5.0
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Keys:
+        if (self.file is None) == (self.url is None):
+            raise ValueError("say either file or url")
+        return self
+
+
+Rsa = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
+Algorithm = Rsa | Literal["ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"]
+
+
+class TokenIssuer(_Section):
+    """Whose tokens are taken."""
+
+    keys: Keys
+    issuer: str | None = None
+    """What `iss` must be; without it, anything signed with these keys is taken."""
+    audiences: tuple[str, ...] = ()
+    """One of them must be in `aud`; without any, tokens meant for others are taken, too."""
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256", "ES256", "EdDSA")
+    """Tokens signed in any other way are refused."""
+
+
 class Authentication(_Section):
-    """Who is calling."""
+    """Who is calling: a bearer token (JWT), or a stranger without one.
+
+    A token that is not valid is refused, with 401 or, on a WebSocket, 4403.
+    """
+
+    issuers: tuple[TokenIssuer, ...] = ()
+    """Without any, everybody is a stranger and all that is protected is refused."""
+    header: str = "authorization"
+    scheme: str = "Bearer"
+    """The word before the token; empty if the header holds nothing else."""
+    leeway_seconds: Annotated[float, Field(ge=0, le=600)] = 30.0
+    """By how much clocks may differ."""
+
+
+class Policies(_Section):
+    """What `@policy` asks for; a policy that neither source names does not hold."""
+
+    claim: str | None = None
+    """The claim that lists the policies which hold for the caller."""
+    function: str | None = None
+    """`package.module:name` of a function, perhaps async, from the token's claims and the
+    request's headers to the policies which hold.  It decides for strangers, too."""
 
 
 class Authorization(_Section):
-    """What callers may see."""
+    """What callers may see of what the supergraph protects."""
+
+    refuse: Literal["fields", "operation", "nothing"] = "fields"
+    """What becomes of an operation that asks for more than its caller may have: those fields
+    are null, all of it is refused, or it is served and only logged."""
+    scope_claims: tuple[str, ...] = ("scope", "scp")
+    """The claims that `@requiresScopes` looks into."""
+    policies: Policies = Policies()
 
 
 class Cost(_Section):

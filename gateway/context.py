@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.cache_control import CachePolicy
 from gateway.federation.operation.authorization import Authorization
@@ -27,9 +27,10 @@ class RequestContext:
     waits for may be shared with another; None is shared with nobody.
     ``headers`` are the client's, where propagation rules may want them for
     subgraphs.  ``explain`` says that this client may see how its answer came
-    about.  ``scopes`` and ``policies`` are what the supergraph's `@requiresScopes`
-    and `@policy` ask for: what is not there is denied.  ``returned_headers`` are those
-    of subgraphs that the client gets.
+    about.  ``claims`` are those of a verified token.  ``scopes`` and ``policies`` are
+    what the supergraph's `@requiresScopes` and `@policy` ask for: what is not there is
+    denied.  ``returned_headers`` are those of subgraphs that the client gets.
+    ``interrupted`` is called when a stream of theirs was lost and events may be missing.
     """
 
     identity: Identity = ANONYMOUS
@@ -40,10 +41,12 @@ class RequestContext:
     client_version: str | None = None
     operation_name: str | None = None
     explain: bool = False
+    claims: Mapping[str, Any] = field(default_factory=dict)
     scopes: frozenset[str] = frozenset()
     policies: frozenset[str] = frozenset()
     cache_policy: CachePolicy = field(default_factory=CachePolicy)
     returned_headers: dict[str, list[str]] = field(default_factory=dict)
+    interrupted: Callable[[], None] | None = None
 
     def authorization(self) -> Authorization:
         """What the caller has when the supergraph asks for something."""

@@ -28,6 +28,7 @@ from gateway.cost import Bill, open_bill
 from gateway.documents import Documents
 from gateway.explain import Explanation
 from gateway.federation.execution import IncrementalPlan, Response
+from gateway.federation.operation.authorization import OperationRefused
 from gateway.federation.operation.prepare import InvalidRequest
 from gateway.federation.planner import PlanningError
 from gateway.federation.transport import (
@@ -42,6 +43,7 @@ from gateway.security.limits import LimitExceeded
 from gateway.subscriptions import Subscriptions
 from shared.deadline import deadline
 from shared.errors import NexusError
+from shared.logger import get_logger
 from shared.protocols.lifetime import closing
 from shared.protocols.problems import internal_entry, refusal, request_error
 from shared.protocols.service import (
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     from gateway.runtime import Document, Planned, Runtime
 
 __all__ = ["Pipeline"]
+
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -180,8 +184,13 @@ class Pipeline:
         except PlanningError as error:
             entry = {"message": str(error), "extensions": {"code": error.code}}
             return GraphQLResult(data=None, errors=[entry])
+        except OperationRefused as refused:
+            return GraphQLResult(errors=refused.errors, status=403)
         except NexusError as error:
             return refusal(error)
+        if planned.overlooked:
+            paths = [".".join(map(str, error["path"])) for error in planned.overlooked]
+            logger.warning("authorization.not_refused", operation=operation.name, paths=paths)
         if planned.introspects and not self._introspection:
             return request_error("Introspection is off.", code="INTROSPECTION_DISABLED")
         return _Work(document, planned, variables, operation.kind, bill)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from gateway.cache import LruCache
 from gateway.cost import CostLimits
@@ -25,6 +25,8 @@ from gateway.federation.operation.authorization import (
     NOTHING_UNMET,
     Authorization,
     AuthorizationRules,
+    OperationRefused,
+    Refusals,
     Unmet,
 )
 from gateway.federation.operation.prepare import (
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 __all__ = ["Document", "Planned", "Runtime", "Transport"]
 
 T = TypeVar("T")
+Refuse = Literal["fields", "operation", "nothing"]
+"""What becomes of an operation that asks for more than its caller may have."""
 Undecoded = Callable[[SubgraphRequest], Awaitable[SubgraphResponse]]
 
 _LONG = 300
@@ -86,7 +90,8 @@ class Planned:
     """A plan that is ready to run, and whether it answers about the schema itself.
 
     ``incremental`` runs it for clients that take deferred fragments later, where
-    that gains something.  ``weight`` is about how many bytes it holds.
+    that gains something.  ``weight`` is about how many bytes it holds.  ``overlooked``
+    is what would be refused if that were not only logged.
     """
 
     executable: ExecutablePlan
@@ -95,13 +100,14 @@ class Planned:
     weight: int
     cost: PlanCost | None = None
     """Made where costs are kept."""
+    overlooked: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
     """Why a document is not served: kept, so that asking again is cheap."""
 
-    error: InvalidRequest | LimitExceeded | PlanningError
+    error: InvalidRequest | LimitExceeded | PlanningError | OperationRefused
 
 
 class Runtime:
@@ -120,10 +126,12 @@ class Runtime:
         limits: Limits | None = None,
         costs: CostLimits | None = None,
         hide_suggestions: bool = True,
+        refuse: Refuse = "fields",
     ) -> None:
         self.supergraph = supergraph
         self.transport = transport
         self._rules = AuthorizationRules.of(supergraph)
+        self._refuse = refuse
         self.execute_undecoded: Undecoded | None = getattr(transport, "execute_undecoded", None)
         self._limits = limits or Limits()
         self.costs = costs or CostLimits()
@@ -156,7 +164,8 @@ class Runtime:
                 found = await self._once(key, self._prepare, source, operation_name)
             self._prepared.put(key, found, weight=_weight(source))
         if isinstance(found, _Failure):
-            raise found.error
+            # Raised again and again, its traceback would grow each time.
+            raise found.error.with_traceback(None)
         return found
 
     def _prepare(self, source: str, operation_name: str | None) -> Document | _Failure:
@@ -182,7 +191,7 @@ class Runtime:
     ) -> Planned:
         """The plan under these variables, without what asks for something of ``unmet``.
 
-        Raises `InvalidRequest` or `PlanningError`.
+        Raises `InvalidRequest`, `PlanningError` or `OperationRefused`.
         """
         key = (document, document.operation.condition_key(coerced), unmet, *labels.values())
         found = self._plans.get(key)
@@ -191,7 +200,7 @@ class Runtime:
             made = found.weight if isinstance(found, Planned) else 0
             self._plans.put(key, found, weight=_weight(document.source) + made)
         if isinstance(found, _Failure):
-            raise found.error
+            raise found.error.with_traceback(None)
         return found
 
     def cost_of(self, planned: Planned) -> PlanCost:
@@ -207,9 +216,7 @@ class Runtime:
     ) -> Planned | _Failure:
         try:
             operation = prepared.fold(coerced)
-            allowed, refusals = operation, None
-            if self._rules is not None and unmet:
-                allowed, refusals = self._rules.prune(operation, unmet)
+            allowed, refusals, overlooked = self._allowed(operation, unmet)
             key = (_identity(operation), unmet if refusals else None, *labels.values())
             weight = _BYTES_PER_FIELD * _count(operation.selections)
             executable = self._by_operation.get(key)
@@ -223,10 +230,28 @@ class Runtime:
             incremental = None
             if prepared.kind == "query":
                 incremental = compile_incremental(executable, *prepared.split(coerced))
-        except (InvalidRequest, PlanningError) as error:
+        except (InvalidRequest, PlanningError, OperationRefused) as error:
             return _Failure(error)
         cost = compile_cost(self._weights, executable.plan) if self.costs.are_kept else None
-        return Planned(executable, _introspects(operation), incremental, weight, cost=cost)
+        introspects = _introspects(operation)
+        return Planned(executable, introspects, incremental, weight, cost, overlooked)
+
+    def _allowed(
+        self, operation: Operation, unmet: Unmet
+    ) -> tuple[Operation, Refusals | None, tuple[Mapping[str, Any], ...]]:
+        """What is left of an operation, what was refused of it, and what only should have been."""
+        if self._rules is None or not unmet:
+            return operation, None, ()
+        allowed, refusals = self._rules.prune(operation, unmet)
+        if refusals is None or self._refuse == "fields":
+            return allowed, refusals, ()
+        errors = refusals.errors
+        if self._refuse == "nothing":
+            return operation, None, tuple(errors)
+        if errors:
+            raise OperationRefused(errors)
+        # Nothing was asked for by name, but an abstract type may turn out to be a refused one.
+        return allowed, refusals, ()
 
     async def accepts(self, document: Document) -> bool:
         """Whether a document of another runtime is valid here."""
@@ -242,7 +267,9 @@ class Runtime:
         """Plan what ``previous`` ran most recently; returns how many plans that made."""
         made = 0
         for (document, conditions, unmet, *chosen), _ in previous.plans()[:most]:
-            with suppress(InvalidRequest, LimitExceeded, PlanningError, NexusError):
+            with suppress(
+                InvalidRequest, LimitExceeded, PlanningError, OperationRefused, NexusError
+            ):
                 here = await self.prepare(document.source, document.operation_name)
                 coerced = dict(zip(here.operation.conditions, conditions, strict=True))
                 labels = dict(zip(sorted(self.supergraph.labels), chosen, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,16 @@ from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from gateway import health, propagation
+from gateway.authentication import Authentication, Issuer, Policies, decide_by_name
 from gateway.configuration import Configuration
 from gateway.context import RequestContext, operation_of, remember
 from gateway.cost import CostLimits
 from gateway.documents import Documents, DocumentStore, MemoryStore, read_manifests
 from gateway.explain import HEADER as EXPLAIN_HEADER
 from gateway.explain import may_explain
+from gateway.federation.operation.authorization import AuthorizationRules
 from gateway.identity import client_of
+from gateway.keys import KeySet
 from gateway.pipeline import Pipeline
 from gateway.propagation import Propagation, ReturnedHeaders, ReturnPropagation
 from gateway.reloading import Reloading, source_of
@@ -29,8 +32,10 @@ from gateway.security.limits import Limits
 from gateway.shared_documents import SharedStore
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.traffic import CircuitBreakers, Traffic
+from shared.auth import Identity
 from shared.cache import connect
 from shared.config import RedisSettings
+from shared.logger import get_logger
 from shared.observation import Observed
 from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
@@ -48,6 +53,8 @@ if TYPE_CHECKING:
 
 __all__ = ["create"]
 
+logger = get_logger(__name__)
+
 
 async def create(
     location: str, configuration: Configuration | None = None, *, draining: asyncio.Event
@@ -55,17 +62,19 @@ async def create(
     """The gateway of the supergraph at a path or an http(s) address, which is watched.
 
     Subgraphs are asked at the addresses in the supergraph or in ``configuration``, and
-    get the headers of the client that its rules let through.  Nobody is identified here,
-    so all that the supergraph protects (`@authenticated`, `@requiresScopes`, `@policy`)
-    is refused to every caller, whatever headers they send.  Raises `SupergraphError`,
-    `SourceUnavailable` or `ConfigurationError` when it cannot be served.
+    get the headers of the client that its rules let through.  Callers are known by their
+    tokens if ``configuration`` names issuers; otherwise all that the supergraph protects
+    (`@authenticated`, `@requiresScopes`, `@policy`) is refused to everybody.  Raises
+    `SupergraphError`, `SourceUnavailable` or `ConfigurationError` when it cannot be served.
     """
     told = configuration or Configuration()
+    authentication, policies = _authentication(told), _policies(told.authorization)
     requested, returned = _propagation(told)
     breakers = CircuitBreakers(**told.traffic.breaker.model_dump())
 
     def make_runtime(supergraph: Supergraph) -> Runtime:
         suggestions = told.introspection.suggestions
+        _warn_of_strangers(told, supergraph)
         return Runtime(
             supergraph,
             _transport(told, supergraph, requested, returned, breakers),
@@ -74,6 +83,7 @@ async def create(
             hide_suggestions=not (
                 told.introspection.enabled if suggestions is None else suggestions
             ),
+            refuse=told.authorization.refuse,
         )
 
     reloading = Reloading(
@@ -81,6 +91,7 @@ async def create(
     )
     first = await reloading.first()
     told.check_subgraphs(first.supergraph.subgraphs)
+    await authentication.load()
     redis = _redis(told.documents.automatic.redis)
     pipeline = Pipeline(
         first,
@@ -97,11 +108,22 @@ async def create(
         watching.cancel()
         await asyncio.wait([watching])
         await pipeline.close()
+        await authentication.close()
         if redis is not None:
             await redis.aclose()
 
-    endpoint = _endpoint(told, pipeline, requested, draining, shared=not returned)
-    ready = health.Ready({}, draining).respond
+    async def identified(context: RequestContext) -> RequestContext:
+        caller = await authentication.identify(context.headers)
+        context.policies = await policies.of(caller, context.headers)
+        if caller is not None:
+            context.identity = Identity(caller.id)
+            context.claims, context.scopes = caller.claims, caller.scopes
+            context.expires_at = caller.expires_at
+        return context
+
+    endpoint = _endpoint(told, pipeline, requested, identified, draining, shared=not returned)
+    checks = {"authentication": authentication.check} if authentication else {}
+    ready = health.Ready(checks, draining).respond
     return Starlette(
         routes=[
             Route("/graphql", endpoint),
@@ -206,6 +228,47 @@ def _pattern(named: str | None, matching: str | None) -> str:
     return matching if matching is not None else re.escape((named or "").lower())
 
 
+def _authentication(told: Configuration) -> Authentication:
+    given = told.authentication
+    return Authentication(
+        tuple(map(_issuer, given.issuers)),
+        header=given.header,
+        scheme=given.scheme,
+        leeway_seconds=given.leeway_seconds,
+        scope_claims=told.authorization.scope_claims,
+    )
+
+
+def _issuer(told: config.TokenIssuer) -> Issuer:
+    location = told.keys.url or told.keys.file
+    assert location is not None
+    keys = KeySet(
+        location,
+        refresh_seconds=told.keys.refresh_seconds,
+        pause_seconds=told.keys.pause_seconds,
+        timeout_seconds=told.keys.timeout_seconds,
+    )
+    return Issuer(keys, told.issuer, told.audiences, frozenset(told.algorithms))
+
+
+def _policies(told: config.Authorization) -> Policies:
+    function = told.policies.function
+    return Policies(told.policies.claim, decide_by_name(function) if function else None)
+
+
+def _warn_of_strangers(told: Configuration, supergraph: Supergraph) -> None:
+    """Say so when the supergraph protects something and nobody can be known."""
+    rules = AuthorizationRules.of(supergraph)
+    if rules is not None and not told.authentication.issuers:
+        protected = sorted(".".join(one) for one, asked in rules.fields.items() if asked)
+        logger.warning(
+            "authorization.nobody_is_known",
+            setting="authentication.issuers",
+            refused_to_everybody=len(protected),
+            such_as=protected[:5],
+        )
+
+
 def _costs(told: Configuration) -> CostLimits:
     cost = told.cost
     return CostLimits(
@@ -245,6 +308,7 @@ def _endpoint(
     told: Configuration,
     pipeline: Pipeline,
     requested: Propagation,
+    identified: Callable[[RequestContext], Awaitable[RequestContext]],
     draining: asyncio.Event,
     *,
     shared: bool,
@@ -274,7 +338,7 @@ def _endpoint(
         # A header that a subgraph meant for one client must not reach two.
         context = context_of(connection, dict(connection.headers), shared=shared)
         remember(context, connection.scope)
-        return context
+        return await identified(context)
 
     async def from_init(
         connection: HTTPConnection, payload: Mapping[str, object]
@@ -285,7 +349,8 @@ def _endpoint(
             for name, value in payload.items()
             if isinstance(value, str) and value.isprintable()
         }
-        return context_of(connection, {**dict(connection.headers), **given}, shared=True)
+        headers = {**dict(connection.headers), **given}
+        return await identified(context_of(connection, headers, shared=True))
 
     return GraphQLEndpoint(
         http=GraphQLHTTP(
@@ -297,7 +362,12 @@ def _endpoint(
             draining=draining,
         ),
         websocket=GraphQLWebSocket(
-            pipeline, from_init, max_message_bytes=most, allowed_origins=origins, draining=draining
+            pipeline,
+            from_init,
+            expires_at=lambda context: context.expires_at,
+            max_message_bytes=most,
+            allowed_origins=origins,
+            draining=draining,
         ),
         event_streams=EventStreams(pipeline, from_request, max_body_bytes=most, draining=draining),
     )

@@ -46,7 +46,11 @@ def refusal(error: Exception) -> GraphQLResult:
     """
     if isinstance(error, NexusError):
         return request_error(
-            str(error), code=error.code, status=error.status, extensions=error.details
+            str(error),
+            code=error.code,
+            status=error.status,
+            headers={"www-authenticate": "Bearer"} if error.status == 401 else {},
+            extensions=error.details,
         )
     return GraphQLResult(errors=(internal_entry(error),), status=500)
 

@@ -25,6 +25,7 @@ __all__ = [
     "NOTHING_UNMET",
     "Authorization",
     "AuthorizationRules",
+    "OperationRefused",
     "Refusals",
     "Requirement",
     "Unmet",
@@ -60,6 +61,14 @@ class Requirement:
             return caller.authenticated
         has = caller.scopes if self.directive == "requiresScopes" else caller.policies
         return any(group <= has for group in self.groups)
+
+
+class OperationRefused(Exception):
+    """An operation that is refused as a whole, with an error for each field that was the reason."""
+
+    def __init__(self, errors: Sequence[dict[str, Any]]) -> None:
+        super().__init__(_MESSAGE)
+        self.errors = tuple(errors)
 
 
 Unmet = frozenset[Requirement]
@@ -207,12 +216,11 @@ class _Reader:
                     yield from self._coordinates(one.selections, inner)
 
 
-def _groups(value: object) -> tuple[frozenset[str], ...]:
-    if not isinstance(value, list):
-        return ()
+def _groups(value: Any) -> tuple[frozenset[str], ...]:
+    """The sets of a list of lists; what is written without brackets is a list of itself."""
+    groups = value if isinstance(value, list) else [] if value is None else [value]
     return tuple(
-        frozenset(map(str, group)) if isinstance(group, list) else frozenset((str(group),))
-        for group in value
+        frozenset(map(str, group if isinstance(group, list) else [group])) for group in groups
     )
 
 
@@ -347,6 +355,11 @@ class Refusals:
 
     _mask: _Mask
 
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """An error for each field that was refused by name, wherever it may come to be."""
+        return [_error(keys) for keys in dict.fromkeys(_named(self._mask, ()))]
+
     def apply(self, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The data without what is refused, and an error for each refused place in it.
 
@@ -356,6 +369,13 @@ class Refusals:
         errors: list[dict[str, Any]] = []
         masked: dict[str, Any] = _masked(data, self._mask, [], errors)
         return masked, errors
+
+
+def _named(mask: _Mask, path: Keys) -> Iterator[Keys]:
+    for cut in mask.cuts:
+        yield from ((*path, *keys) for keys in cut.errors)
+    for below in mask.below:
+        yield from _named(below.mask, (*path, below.key))
 
 
 def _masked(value: Any, mask: _Mask, path: list[str | int], errors: list[dict[str, Any]]) -> Any:
