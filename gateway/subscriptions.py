@@ -43,6 +43,7 @@ class _Listener:
         self._most = most
         self._waiting: deque[GraphQLResult] = deque()
         self._missed = 0
+        self._interrupted = False
         self._ended = False
         self._changed = asyncio.Event()
 
@@ -55,12 +56,19 @@ class _Listener:
         self._waiting.append(self._told(result))
         self._changed.set()
 
+    def interrupt(self) -> None:
+        """Nobody knows how many events are missed now."""
+        self._interrupted = True
+
     def _told(self, result: GraphQLResult) -> GraphQLResult:
-        """The event; it says how many before it did not arrive."""
-        if not self._missed:
+        """The event; it says what is missing before it."""
+        if not self._missed and not self._interrupted:
             return result
-        extensions = {**result.extensions, "lagged": {"missed": self._missed}}
-        self._missed = 0
+        lagged: dict[str, Any] = {"missed": self._missed}
+        if self._interrupted:
+            lagged["interrupted"] = True
+        self._missed, self._interrupted = 0, False
+        extensions = {**result.extensions, "lagged": lagged}
         return dataclasses.replace(result, extensions=extensions)
 
     def end(self, result: GraphQLResult | None = None) -> None:
@@ -89,9 +97,12 @@ class _Upstream:
         self.listeners: set[_Listener] = set()
         self.task: asyncio.Task[None] | None = None
 
-    async def pump(self, planned: Planned, variables: Mapping[str, Any], context: Any) -> None:
+    async def pump(
+        self, planned: Planned, variables: Mapping[str, Any], context: RequestContext
+    ) -> None:
         # The request that opened this may be over long before.
         deadline.set(None)
+        context = dataclasses.replace(context, interrupted=self._interrupt)
         responses = planned.executable.subscribe(self.runtime.transport, variables, context)
         last: GraphQLResult | None = None
         _UPSTREAMS.inc()
@@ -109,6 +120,10 @@ class _Upstream:
             await closing(responses)
             self.end(last)
 
+    def _interrupt(self) -> None:
+        for listener in self.listeners:
+            listener.interrupt()
+
     def end(self, result: GraphQLResult | None) -> None:
         for listener in self.listeners:
             listener.end(result)
@@ -118,8 +133,10 @@ class Subscriptions:
     """Every open subscription of a gateway.
 
     Callers of one audience that ask the same with the same variables share an
-    upstream.  A listener that is
-    more than ``most_waiting`` events behind misses some, and is told how many.
+    upstream.  A listener that is more than ``most_waiting`` events behind misses
+    some; the next event says how many, in ``extensions.lagged.missed``.  When the
+    stream of a subgraph was lost and opened again, all who listen stay, and
+    ``extensions.lagged.interrupted`` of their next event tells them.
     """
 
     def __init__(self, *, most_waiting: int = 32, clock: Callable[[], float] = time.time) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import aiohttp
 import orjson
 
-__all__ = ["Protocol", "open_stream"]
+__all__ = ["FAILURES", "Protocol", "StreamEnded", "StreamRefused", "open_stream"]
 
 Protocol = Literal["websocket", "sse"]
 
@@ -17,6 +17,20 @@ _SUBPROTOCOL = "graphql-transport-ws"
 _ACKNOWLEDGED_WITHIN = 10.0
 _HEARTBEAT = 20.0
 _LONGEST_MESSAGE = 10_000_000
+# Close codes after which the same request would be closed the same way.
+_FINAL = frozenset({4400, 4401, 4403, 4406, 4409, 4429})
+_GONE = frozenset({502, 503, 504})
+
+FAILURES = (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError)
+"""What `open_stream` raises when there never was a stream."""
+
+
+class StreamEnded(Exception):
+    """The stream was open, and ended without completing; opening it again may help."""
+
+
+class StreamRefused(Exception):
+    """The server will have no such stream."""
 
 
 def open_stream(
@@ -28,7 +42,7 @@ def open_stream(
 ) -> AsyncGenerator[Any, None]:
     """The response maps of a subscription, whose request is ``body``, as they come.
 
-    Raises `aiohttp.ClientError` or `TimeoutError` when the connection fails.
+    Raises `StreamEnded`, `StreamRefused` or one of `FAILURES`.
     """
     open_ = _over_websocket if protocol == "websocket" else _over_sse
     return open_(session, url, headers, body)
@@ -51,7 +65,10 @@ async def _over_websocket(
             await _acknowledged(socket)
         await socket.send_str('{"id":"1","type":"subscribe","payload":' + body.decode() + "}")
         while True:
-            message = await _receive(socket)
+            try:
+                message = await _receive(socket)
+            except FAILURES as error:
+                raise StreamEnded from error
             kind = message.get("type")
             if kind == "next":
                 yield message.get("payload")
@@ -76,6 +93,8 @@ async def _receive(socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
     """The next message of the protocol; pings are answered."""
     while True:
         frame = await socket.receive()
+        if socket.close_code in _FINAL:
+            raise StreamRefused
         if frame.type is not aiohttp.WSMsgType.TEXT:
             raise aiohttp.ClientConnectionError(f"closed with code {socket.close_code}")
         message = orjson.loads(frame.data)
@@ -95,11 +114,20 @@ async def _over_sse(
         url, data=body, headers=accepting, timeout=timeout, allow_redirects=False
     )
     async with request as response:
+        if response.status in _GONE:
+            response.raise_for_status()
         if response.content_type != "text/event-stream":
             yield orjson.loads(await response.read())
             return
-        event, data = "", b""
-        async for line in response.content:
+        async for payload in _events(response.content):
+            yield payload
+
+
+async def _events(lines: aiohttp.StreamReader) -> AsyncGenerator[Any, None]:
+    """The payloads of an event stream until it completes; raises `StreamEnded`."""
+    event, data = "", b""
+    try:
+        async for line in lines:
             name, _, value = line.rstrip(b"\r\n").partition(b":")
             if name == b"event":
                 event = value.strip().decode()
@@ -111,4 +139,6 @@ async def _over_sse(
                 if event == "next" and data:
                     yield orjson.loads(data)
                 event, data = "", b""
-        raise aiohttp.ClientConnectionError("the stream ended without completing")
+    except FAILURES as error:
+        raise StreamEnded from error
+    raise StreamEnded
