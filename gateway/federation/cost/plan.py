@@ -42,7 +42,7 @@ from gateway.federation.cost.formula import (
     times,
 )
 from gateway.federation.cost.weights import MUTATION, FieldInfo, ListSize, Weights
-from gateway.federation.plan import AT, Gate
+from gateway.federation.execution.positions import keys_of
 
 if TYPE_CHECKING:
     from graphql import GraphQLArgument, GraphQLInputField, SelectionSetNode
@@ -226,15 +226,14 @@ class _Reader:
             self._renamed = _renames(fetch.output_rewrites)
             root = self.weights.supergraph.schema.get_root_type(OperationType(fetch.kind))
             assert root is not None
-            scope = _Scope(root.name, (((), _Place()),), ())
+            scope = _Scope(root.name, self._at(fetch.at or ((),)), ())
             parts = tuple(self._parts(definition.selection_set, scope))
         return FetchCost(add(base, _estimate(parts)), base, parts)
 
     def _entities(self, entities: Entities, selection_set: SelectionSetNode) -> _Part:
         """One `_entities` call: a list that is as long as the positions have objects."""
         self._renamed = _renames(entities.output_rewrites)
-        keys = [_keys(path) for path in entities.paths]
-        places = tuple((one, self.places.get(one, _Place())) for one in keys)
+        places = self._at(entities.paths)
         weights: dict[str, Number] = {}
         parts: list[_Part] = []
         for node in selection_set.selections:
@@ -254,6 +253,9 @@ class _Reader:
             arguments=0,
             below=tuple(parts),
         )
+
+    def _at(self, paths: Sequence[Path]) -> tuple[tuple[Keys, _Place], ...]:
+        return tuple((keys, self.places[keys]) for keys in map(keys_of, paths))
 
     def _parts(self, selection_set: SelectionSetNode, scope: _Scope) -> Iterator[_Part]:
         for node in selection_set.selections:
@@ -404,9 +406,5 @@ def _entity_nodes(selection_set: SelectionSetNode) -> dict[str, SelectionSetNode
     }
 
 
-def _keys(path: Path) -> Keys:
-    return tuple(step for step in path if not isinstance(step, Gate) and step != AT)
-
-
 def _renames(rewrites: Sequence[Any]) -> dict[Keys, str]:
-    return {_keys(one.path): one.key for one in rewrites}
+    return {keys_of(one.path): one.key for one in rewrites}
