@@ -37,6 +37,7 @@ from gateway.shared_documents import SharedStore
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.local import LocalTransport
 from gateway.transports.memberships import FreshMemberships
+from gateway.transports.reconnecting import Patience
 from gateway.transports.traffic import CircuitBreakers, Traffic
 from shared.access_lists import AccessLists
 from shared.auth import AccessTokens, ServiceTokens, Signer, Verifier
@@ -45,6 +46,7 @@ from shared.config import SUBGRAPHS, ConfigurationError, required
 from shared.observation import Observed
 from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
+from shared.protocols.openings import Openings
 from shared.protocols.sse import EventStreams
 from shared.protocols.websocket import GraphQLWebSocket
 from shared.telemetry import LoopLag, metrics
@@ -187,7 +189,11 @@ def _transport(
         name: SubgraphEndpoint(settings.subgraph(name).url or info.url)
         for name, info in supergraph.subgraphs.items()
     }
-    return Traffic(HttpTransport(endpoints, headers, timeout_seconds=timeout), breakers)
+    return Traffic(
+        HttpTransport(endpoints, headers, timeout_seconds=timeout),
+        breakers,
+        patience=Patience(settings.streams.reconnects, settings.streams.reconnect_pause_seconds),
+    )
 
 
 def _limits(settings: Settings) -> Limits:
@@ -222,6 +228,7 @@ def _pipeline(settings: Settings, runtime: Runtime, redis: Redis) -> Pipeline:
         introspection=settings.graphql.introspection,
         timeout_seconds=settings.http.request_timeout_seconds,
         documents=_documents(settings, redis),
+        most_waiting=settings.streams.max_waiting,
     )
 
 
@@ -267,7 +274,10 @@ def _endpoint(
     async def from_init(connection: HTTPConnection, payload: Mapping[str, Any]) -> RequestContext:
         return await context_of(connection, callers, payload)
 
-    most = settings.http.max_body_bytes
+    most, streams = settings.http.max_body_bytes, settings.streams
+    openings = Openings(
+        draining, most=streams.max_connections, lifetime_seconds=streams.max_lifetime_seconds
+    )
     endpoint: ASGIApp = GraphQLEndpoint(
         http=GraphQLHTTP(
             pipeline,
@@ -275,17 +285,26 @@ def _endpoint(
             max_body_bytes=most,
             batch_limit=settings.graphql.batch_limit,
             compress_from=settings.http.compress_from_bytes,
-            draining=draining,
+            openings=openings,
         ),
         websocket=GraphQLWebSocket(
             pipeline,
             from_init,
             expires_at=lambda context: context.expires_at,
             max_message_bytes=most,
+            max_operations=streams.max_operations,
+            idle_seconds=streams.idle_seconds,
             allowed_origins=settings.http.allowed_origins,
-            draining=draining,
+            openings=openings,
         ),
-        event_streams=EventStreams(pipeline, from_request, max_body_bytes=most, draining=draining),
+        event_streams=EventStreams(
+            pipeline,
+            from_request,
+            max_body_bytes=most,
+            max_operations=streams.max_operations,
+            max_waiting_events=streams.max_waiting,
+            openings=openings,
+        ),
     )
     return IdePage(endpoint) if settings.graphql.ide else endpoint
 

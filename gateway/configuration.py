@@ -327,9 +327,9 @@ class Streams(_Section):
     """Open WebSockets and event streams of this process."""
     max_operations: int = Field(default=100, ge=1)
     """On one connection."""
-    max_lifetime_seconds: Seconds | None = None
+    max_lifetime_seconds: Seconds = 86_400.0
     """After it a client is asked to connect again."""
-    idle_seconds: Seconds | None = None
+    idle_seconds: Seconds = 3_600.0
     """A WebSocket without an operation is closed after it."""
     max_waiting: int = Field(default=32, ge=1)
     """Events that wait for a slow client; it is told how many more it missed."""

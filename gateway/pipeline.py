@@ -87,12 +87,13 @@ class Pipeline:
         timeout_seconds: float = 30.0,
         switched_on_labels: Sequence[str] = (),
         documents: Documents | None = None,
+        most_waiting: int = 32,
     ) -> None:
         self._documents = documents or Documents()
         self._introspection = introspection
         self._timeout_seconds = timeout_seconds
         self._switched_on_labels = tuple(switched_on_labels)
-        self._subscriptions = Subscriptions()
+        self._subscriptions = Subscriptions(most_waiting=most_waiting)
         self._background: set[asyncio.Task[Any]] = set()
         self._set(runtime)
 

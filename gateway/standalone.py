@@ -31,6 +31,7 @@ from gateway.security.headers import SECURITY_HEADERS, cors
 from gateway.security.limits import Limits
 from gateway.shared_documents import SharedStore
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
+from gateway.transports.reconnecting import Patience
 from gateway.transports.traffic import CircuitBreakers, Traffic
 from shared.auth import Identity
 from shared.cache import connect
@@ -39,6 +40,7 @@ from shared.logger import get_logger
 from shared.observation import Observed
 from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
+from shared.protocols.openings import Openings
 from shared.protocols.sse import EventStreams
 from shared.protocols.websocket import GraphQLWebSocket
 from shared.telemetry import metrics
@@ -99,6 +101,7 @@ async def create(
         timeout_seconds=told.server.timeout_seconds,
         switched_on_labels=told.override_labels,
         documents=_documents(told.documents, redis),
+        most_waiting=told.subscriptions.max_waiting,
     )
 
     @asynccontextmanager
@@ -179,6 +182,9 @@ def _transport(
         breakers,
         attempts=told.traffic.attempts,
         pause_seconds=told.traffic.retry_pause_seconds,
+        patience=Patience(
+            told.subscriptions.reconnects, told.subscriptions.reconnect_pause_seconds
+        ),
     )
 
 
@@ -317,6 +323,12 @@ def _endpoint(
     origins = told.server.cors.origins
     most = told.server.max_body_bytes
     compression = told.server.compression
+    streams = told.subscriptions
+    openings = Openings(
+        draining,
+        most=streams.max_connections,
+        lifetime_seconds=streams.max_lifetime_seconds,
+    )
 
     def context_of(
         connection: HTTPConnection, headers: Mapping[str, str], *, shared: bool
@@ -359,15 +371,24 @@ def _endpoint(
             max_body_bytes=most,
             batch_limit=told.server.batch_limit,
             compress_from=compression.minimum_bytes if compression.enabled else 0,
-            draining=draining,
+            openings=openings,
         ),
         websocket=GraphQLWebSocket(
             pipeline,
             from_init,
             expires_at=lambda context: context.expires_at,
             max_message_bytes=most,
+            max_operations=streams.max_operations,
+            idle_seconds=streams.idle_seconds,
             allowed_origins=origins,
-            draining=draining,
+            openings=openings,
         ),
-        event_streams=EventStreams(pipeline, from_request, max_body_bytes=most, draining=draining),
+        event_streams=EventStreams(
+            pipeline,
+            from_request,
+            max_body_bytes=most,
+            max_operations=streams.max_operations,
+            max_waiting_events=streams.max_waiting,
+            openings=openings,
+        ),
     )

@@ -229,6 +229,25 @@ class GraphqlSettings(_Section):
     automatic_documents: bool = True
 
 
+class StreamSettings(_Section):
+    """Subscriptions of clients.
+
+    A process holds ``max_connections`` WebSockets and event streams, each with
+    ``max_operations`` and for ``max_lifetime_seconds``; a WebSocket without an
+    operation is closed after ``idle_seconds``.  For a slow client ``max_waiting``
+    events wait.  A stream of a subgraph that was lost is opened again up to
+    ``reconnects`` times in a row, after a pause that doubles.
+    """
+
+    max_connections: int = Field(default=10_000, ge=1)
+    max_operations: int = Field(default=100, ge=1)
+    max_lifetime_seconds: float = Field(default=86_400, gt=0)
+    idle_seconds: float = Field(default=3_600, gt=0)
+    max_waiting: int = Field(default=32, ge=1)
+    reconnects: int = Field(default=5, ge=0, le=100)
+    reconnect_pause_seconds: float = Field(default=0.5, gt=0)
+
+
 class Settings(BaseSettings):
     """Everything a process may be told."""
 
@@ -252,6 +271,7 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     graphql: GraphqlSettings = GraphqlSettings()
+    streams: StreamSettings = StreamSettings()
     users: SubgraphSettings = SubgraphSettings()
     orgs: SubgraphSettings = SubgraphSettings()
     billing: SubgraphSettings = SubgraphSettings()
