@@ -236,14 +236,13 @@ class _Reader:
         places = self._at(entities.paths)
         weights: dict[str, Number] = {}
         parts: list[_Part] = []
-        for node in selection_set.selections:
-            if isinstance(node, InlineFragmentNode):
-                assert node.type_condition is not None
-                name = node.type_condition.name.value
-                on = self._types(name)
-                weights |= {one: self.weights.of_type(one) for one in on}
-                scope = _Scope(name, places, (), on)
-                parts += self._parts(node.selection_set, scope)
+        fragments = (n for n in selection_set.selections if isinstance(n, InlineFragmentNode))
+        for node in fragments:
+            assert node.type_condition is not None
+            name = node.type_condition.name.value
+            on = self._types(name)
+            weights |= {one: self.weights.of_type(one) for one in on}
+            parts += self._parts(node.selection_set, _Scope(name, places, (), on))
         return _Part(
             key=entities.alias,
             on=None,

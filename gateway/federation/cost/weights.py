@@ -25,7 +25,7 @@ from gateway.federation.supergraph.links import argument_values
 from gateway.federation.supergraph.model import list_depth, named_type, type_in
 
 if TYPE_CHECKING:
-    from graphql import GraphQLArgument, GraphQLField
+    from graphql import GraphQLArgument, GraphQLField, GraphQLInputField
 
     from gateway.federation.cost.formula import Number
     from gateway.federation.operation.selection import Selection
@@ -159,7 +159,7 @@ class Weights:
             if directive.name.value in names:
                 yield argument_values(directive)
 
-    def of_argument(self, argument: GraphQLArgument, value: object) -> Number:
+    def of_argument(self, argument: GraphQLArgument | GraphQLInputField, value: object) -> Number:
         """What a value costs as an argument, or as a field of an input object.
 
         A weight of the argument itself counts once, however much the value
@@ -188,31 +188,29 @@ class Weights:
 
     def of_any_argument(self, argument: GraphQLArgument) -> Number | None:
         """What every value of an argument costs; None if it depends on the value."""
-        return self._of_any(argument.type, self._weight(argument), frozenset())
+        return self._of_any(argument.type, self._weight(argument))
 
-    def _of_any(
-        self, type_: GraphQLInputType, own: Number | None, above: frozenset[str]
-    ) -> Number | None:
+    def _of_any(self, type_: GraphQLInputType, own: Number | None) -> Number | None:
         if is_non_null_type(type_):
-            return self._of_any_not_null(type_.of_type, own, above)
+            return self._of_any_not_null(type_.of_type, own)
         # A null costs nothing.
-        return 0 if self._of_any_not_null(type_, own, above) == 0 else None
+        return 0 if self._of_any_not_null(type_, own) == 0 else None
 
-    def _of_any_not_null(
-        self, type_: GraphQLInputType, own: Number | None, above: frozenset[str]
-    ) -> Number | None:
+    def _of_any_not_null(self, type_: GraphQLInputType, own: Number | None) -> Number | None:
         if is_list_type(type_):
-            each = self._of_any(type_.of_type, None if own is None else 0, above)
+            each = self._of_any(type_.of_type, None if own is None else 0)
             return (own or 0) if each == 0 else None
         if not is_input_object_type(type_):
             return self.of_type(get_named_type(type_).name) if own is None else own
-        if type_.name in above:
+        if any(self._may_cost(one) for one in type_.fields.values()):
             return None
-        below = above | {type_.name}
-        for one in type_.fields.values():
-            if self._of_any(one.type, self._weight(one), below) != 0:
-                return None
         return 1 if own is None else own
+
+    def _may_cost(self, field: GraphQLInputField) -> bool:
+        # Input objects may hold each other, so one in another is not looked into.
+        if is_input_object_type(get_named_type(field.type)):
+            return True
+        return self._of_any(field.type, self._weight(field)) != 0
 
 
 def _number(value: object) -> Number | None:
