@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from gateway import health
-from gateway.context import RequestContext, operation_of
+from gateway.context import RequestContext, client_of, operation_of
 from gateway.cost import CostLimits
 from gateway.documents import Documents, MemoryStore, read_manifests
 from gateway.explain import HEADER as EXPLAIN_HEADER
@@ -121,6 +121,7 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
                 service="gateway",
                 timeout_seconds=settings.http.request_timeout_seconds,
                 operation=operation_of,
+                client=client_of,
                 headers=SECURITY_HEADERS,
             ),
             *([cors(settings.http.allowed_origins)] if settings.http.allowed_origins else []),

@@ -13,7 +13,7 @@ from shared.auth import ANONYMOUS, Identity
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-__all__ = ["RequestContext", "operation_of", "remember", "remembered"]
+__all__ = ["RequestContext", "client_of", "operation_of", "remember", "remembered"]
 
 _KEY = "nexus.context"
 
@@ -63,6 +63,14 @@ def remembered(scope: Scope) -> RequestContext | None:
     """The context of a request, once there is one."""
     context: RequestContext | None = scope.get(_KEY)
     return context
+
+
+def client_of(scope: Scope) -> str | None:
+    """What the client of a request calls itself, with its version."""
+    context = remembered(scope)
+    if context is None or context.client_name is None:
+        return None
+    return f"{context.client_name}/{context.client_version or ''}"
 
 
 def operation_of(scope: Scope) -> str | None:

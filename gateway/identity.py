@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.federation.transport import SubgraphTransport
     from shared.access_lists import AccessLists
 
-__all__ = ["Caller", "Callers", "ask_orgs", "audience_of", "client_of", "context_of"]
+__all__ = ["Caller", "Callers", "ask_orgs", "audience_of", "client_in", "context_of"]
 
 logger = get_logger(__name__)
 
@@ -38,10 +38,11 @@ _FETCH = Fetch(id=0, subgraph="orgs", kind="query", document=QUERY, variables=((
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An identity, and until when (seconds since the epoch) its token is good."""
+    """An identity, until when (seconds since the epoch) its token is good, and its scopes."""
 
     identity: Identity
     expires_at: float | None = None
+    scopes: frozenset[str] = frozenset()
 
 
 class Callers:
@@ -86,7 +87,7 @@ class Callers:
         if memberships is None:
             memberships = await self._memberships(claims.user_id, known.generation)
         identity = Identity(claims.user_id, claims.session_id, memberships, user_agent=user_agent)
-        return Caller(identity, claims.expires_at)
+        return Caller(identity, claims.expires_at, claims.scopes)
 
     def _verify(self, token: str) -> AccessClaims:
         claims = self._verified.get(token)
@@ -145,11 +146,12 @@ async def context_of(
     token = headers.get("authorization") or _text(init, "authorization", "Authorization")
     agent = headers.get("user-agent", "")[:_LONGEST_AGENT]
     caller = await callers.identify(token, user_agent=agent or None)
-    name, version = client_of(headers)
+    name, version = client_in(headers)
     context = RequestContext(
         identity=caller.identity,
         audience=audience_of(caller.identity),
         expires_at=caller.expires_at,
+        scopes=caller.scopes,
         client_name=name,
         client_version=version,
     )
@@ -162,7 +164,7 @@ def audience_of(identity: Identity) -> Hashable:
     return (identity.user_id, frozenset(identity.memberships.items()))
 
 
-def client_of(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
+def client_in(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
     """What a client calls itself, and its version."""
     return _client(headers, "name"), _client(headers, "version")
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 
+from gateway.clients import Clients
 from gateway.cost import Bill, open_bill
 from gateway.documents import Documents
 from gateway.explain import Explanation
@@ -94,6 +95,7 @@ class Pipeline:
         self._timeout_seconds = timeout_seconds
         self._switched_on_labels = tuple(switched_on_labels)
         self._subscriptions = Subscriptions(most_waiting=most_waiting)
+        self._clients = Clients()
         self._background: set[asyncio.Task[Any]] = set()
         self._set(runtime)
 
@@ -168,6 +170,7 @@ class Pipeline:
         self, runtime: Runtime, request: GraphQLRequest, context: RequestContext
     ) -> _Work | GraphQLResult:
         try:
+            self._clients.count(context)
             text = await self._documents.text_of(request)
             document = await runtime.prepare(text, request.operation_name)
             operation = document.operation

@@ -15,13 +15,13 @@ from starlette.routing import Route, WebSocketRoute
 from gateway import health, propagation
 from gateway.authentication import Authentication, Issuer, Policies, decide_by_name
 from gateway.configuration import Configuration
-from gateway.context import RequestContext, operation_of, remember
+from gateway.context import RequestContext, client_of, operation_of, remember
 from gateway.cost import CostLimits
 from gateway.documents import Documents, DocumentStore, MemoryStore, read_manifests
 from gateway.explain import HEADER as EXPLAIN_HEADER
 from gateway.explain import may_explain
 from gateway.federation.operation.authorization import AuthorizationRules
-from gateway.identity import client_of
+from gateway.identity import client_in
 from gateway.keys import KeySet
 from gateway.pipeline import Pipeline
 from gateway.propagation import Propagation, ReturnedHeaders, ReturnPropagation
@@ -149,6 +149,7 @@ def _middleware(server: config.Server, *, returns: bool) -> list[Middleware]:
             service="gateway",
             timeout_seconds=server.timeout_seconds,
             operation=operation_of,
+            client=client_of,
             headers=SECURITY_HEADERS,
         ),
         *([cors(origins[1], **dict(rest))] if origins[1] else []),
@@ -333,7 +334,7 @@ def _endpoint(
     def context_of(
         connection: HTTPConnection, headers: Mapping[str, str], *, shared: bool
     ) -> RequestContext:
-        name, version = client_of(headers)
+        name, version = client_in(headers)
         return RequestContext(
             headers=headers,
             audience=requested.audience(headers) if shared else None,

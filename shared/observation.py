@@ -34,7 +34,7 @@ _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"
 _STREAMS = (b"text/event-stream", b"multipart/mixed", b"application/zip")
 
 
-def _no_operation(_: Scope) -> str | None:
+def _nothing(_: Scope) -> str | None:
     return None
 
 
@@ -43,6 +43,7 @@ class Observed:
 
     ``operation`` names the GraphQL operation of a finished request; only so many
     different names become labels of the metric, the rest count as ``other``.
+    ``client`` says what its client calls itself.
     With ``inherits_deadline`` a caller may say how long it waits, as one of our
     own processes does; a client of the public edge may not.  Every response gets
     ``headers`` that it does not have, and the request's id.
@@ -56,7 +57,8 @@ class Observed:
         *,
         service: str,
         timeout_seconds: float,
-        operation: Callable[[Scope], str | None] = _no_operation,
+        operation: Callable[[Scope], str | None] = _nothing,
+        client: Callable[[Scope], str | None] = _nothing,
         inherits_deadline: bool = False,
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
@@ -66,6 +68,7 @@ class Observed:
         self._service = service
         self._timeout_seconds = timeout_seconds
         self._operation = operation
+        self._client = client
         self._labelled: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,7 +127,7 @@ class Observed:
     ) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        operation = self._operation(scope)
+        operation, client = self._operation(scope), self._client(scope)
         if not streams:
             REQUEST_DURATION.labels(
                 self._service, method, route, self._label(operation), str(status)
@@ -135,6 +138,8 @@ class Observed:
         span.set_attribute("http.response.status_code", status)
         if operation:
             span.set_attribute("graphql.operation.name", operation)
+        if client:
+            span.set_attribute("graphql.client", client)
         if status >= 500:
             span.set_status(StatusCode.ERROR)
         logger.info(
@@ -144,6 +149,7 @@ class Observed:
             status=status,
             duration_ms=round(seconds * 1000, 2),
             operation=operation,
+            client=client,
         )
 
     def _label(self, operation: str | None) -> str:
