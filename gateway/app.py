@@ -32,7 +32,7 @@ from gateway.rest.operations import routes as rest_routes
 from gateway.rest.subgraphs import asking
 from gateway.runtime import Runtime, Transport
 from gateway.security.headers import SECURITY_HEADERS, cors
-from gateway.security.limits import LIMITS, Limits
+from gateway.security.limits import LIMITS, Limits, body_limit
 from gateway.shared_documents import SharedStore
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.local import LocalTransport
@@ -279,11 +279,12 @@ def _endpoint(
     openings = Openings(
         draining, most=streams.max_connections, lifetime_seconds=streams.max_lifetime_seconds
     )
+    body = body_limit(most, _limits(settings))
     endpoint: ASGIApp = GraphQLEndpoint(
         http=GraphQLHTTP(
             pipeline,
             from_request,
-            max_body_bytes=most,
+            max_body_bytes=body,
             batch_limit=settings.graphql.batch_limit,
             compress_from=settings.http.compress_from_bytes,
             openings=openings,
@@ -301,7 +302,7 @@ def _endpoint(
         event_streams=EventStreams(
             pipeline,
             from_request,
-            max_body_bytes=most,
+            max_body_bytes=body,
             max_operations=streams.max_operations,
             max_waiting_events=streams.max_waiting,
             openings=openings,

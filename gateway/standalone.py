@@ -28,7 +28,7 @@ from gateway.propagation import Propagation, ReturnedHeaders, ReturnPropagation
 from gateway.reloading import Reloading, source_of
 from gateway.runtime import Runtime
 from gateway.security.headers import SECURITY_HEADERS, cors
-from gateway.security.limits import Limits
+from gateway.security.limits import Limits, body_limit
 from gateway.shared_documents import SharedStore
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.reconnecting import Patience
@@ -323,6 +323,7 @@ def _endpoint(
     secret = told.explain.secret
     origins = told.server.cors.origins
     most = told.server.max_body_bytes
+    body = body_limit(most, Limits(**told.limits.model_dump()))
     compression = told.server.compression
     streams = told.subscriptions
     openings = Openings(
@@ -369,7 +370,7 @@ def _endpoint(
         http=GraphQLHTTP(
             pipeline,
             from_request,
-            max_body_bytes=most,
+            max_body_bytes=body,
             batch_limit=told.server.batch_limit,
             compress_from=compression.minimum_bytes if compression.enabled else 0,
             openings=openings,
@@ -387,7 +388,7 @@ def _endpoint(
         event_streams=EventStreams(
             pipeline,
             from_request,
-            max_body_bytes=most,
+            max_body_bytes=body,
             max_operations=streams.max_operations,
             max_waiting_events=streams.max_waiting,
             openings=openings,

@@ -7,6 +7,7 @@ cannot make the counting expensive.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from graphql import (
@@ -23,13 +24,14 @@ from prometheus_client import Counter
 
 from gateway.federation.operation.prepare import unreadable
 from shared.logger import get_logger
+from shared.protocols.reading import BodyLimit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graphql import SelectionSetNode
 
-__all__ = ["LIMITS", "LimitExceeded", "Limits", "note_exceeded", "read_document"]
+__all__ = ["LIMITS", "LimitExceeded", "Limits", "body_limit", "note_exceeded", "read_document"]
 
 logger = get_logger(__name__)
 
@@ -49,8 +51,8 @@ _WORDS = {
     "fields": "fields",
     "directives": "directives",
 }
-LIMITS = frozenset(_WORDS)
-"""The names of all limits on documents."""
+LIMITS = frozenset(_WORDS) | {"body"}
+"""The names of all limits that may be measured only."""
 _BEYOND = 10
 
 
@@ -129,6 +131,12 @@ def _hit(message: str) -> str | None:
     if "nested too deeply" in message:
         return "depth"
     return "tokens" if message.endswith("Parsing aborted.") else None
+
+
+def body_limit(most: int, limits: Limits) -> BodyLimit:
+    """How many bytes a body may have; ``body`` among what is ``measured`` measures only."""
+    measured = "body" in limits.measured
+    return BodyLimit(most, measured, partial(note_exceeded, "body", most, enforced=not measured))
 
 
 def _exceeded(limit: str, most: int) -> LimitExceeded:

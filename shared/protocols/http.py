@@ -21,7 +21,7 @@ from shared.protocols.lifetime import ClientGone, closing, until_gone
 from shared.protocols.negotiation import JSON, Accepted, negotiate
 from shared.protocols.openings import Openings
 from shared.protocols.problems import refusal
-from shared.protocols.reading import read_operations, refuse_forgery
+from shared.protocols.reading import BodyLimit, read_operations, refuse_forgery
 from shared.protocols.sending import send_response
 from shared.protocols.service import (
     GraphQLRequest,
@@ -71,7 +71,7 @@ class GraphQLHTTP(Generic[C]):
         service: GraphQLService[C],
         make_context: Callable[[HTTPConnection], Awaitable[C]],
         *,
-        max_body_bytes: int = 1_000_000,
+        max_body_bytes: int | BodyLimit = 1_000_000,
         batch_limit: int = 0,
         compress_from: int = 0,
         heartbeat_seconds: float = 12.0,

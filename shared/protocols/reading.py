@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 
 __all__ = [
+    "BodyLimit",
     "RequestForgery",
     "UnsupportedMediaType",
     "parse_operation",
@@ -37,6 +39,24 @@ _SIMPLE_CONTENT_TYPES = (
     "multipart/form-data",
     "text/plain",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimit:
+    """How many bytes a body may have, and who is told of one that has more.
+
+    A limit that is only ``measured`` lets ten times as many through.
+    """
+
+    most: int
+    measured: bool = False
+    exceeded: Callable[[], None] = lambda: None
+
+    def check(self, size: int) -> None:
+        """Raise `PayloadTooLarge` for a body of this size that is not read."""
+        if size > (10 * self.most if self.measured else self.most):
+            self.exceeded()
+            raise PayloadTooLarge(f"The body is larger than {self.most} bytes.")
 
 
 class RequestForgery(NexusError):
@@ -78,7 +98,7 @@ def refuse_forgery(method: str, headers: Headers) -> None:
 
 
 async def read_operations(
-    connection: HTTPConnection, receive: Receive, *, max_bytes: int
+    connection: HTTPConnection, receive: Receive, *, max_bytes: int | BodyLimit
 ) -> GraphQLRequest | list[GraphQLRequest]:
     """The operation of this request, or the operations of a batch; raises `BadRequest`."""
     if connection.scope["method"] == "GET":
@@ -95,11 +115,12 @@ async def read_operations(
     return parse_operation(payload)
 
 
-async def read_body(headers: Headers, receive: Receive, *, max_bytes: int) -> bytes:
+async def read_body(headers: Headers, receive: Receive, *, max_bytes: int | BodyLimit) -> bytes:
     """The request's body; raises `PayloadTooLarge` as soon as it is known to be too long."""
+    limit = BodyLimit(max_bytes) if isinstance(max_bytes, int) else max_bytes
     declared = headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise PayloadTooLarge(f"The body is larger than {max_bytes} bytes.")
+    if declared.isdecimal():
+        limit.check(int(declared))
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -108,10 +129,11 @@ async def read_body(headers: Headers, receive: Receive, *, max_bytes: int) -> by
             raise ClientGone
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > max_bytes:
-            raise PayloadTooLarge(f"The body is larger than {max_bytes} bytes.")
+        limit.check(size)
         chunks.append(chunk)
         if not message.get("more_body", False):
+            if size > limit.most:
+                limit.exceeded()
             return b"".join(chunks)
 
 

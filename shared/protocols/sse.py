@@ -21,7 +21,7 @@ from shared.errors import BadRequest, Conflict, NotFound, RateLimited
 from shared.protocols.lifetime import ClientGone, closing, first_of, gone, paced
 from shared.protocols.openings import Openings
 from shared.protocols.problems import internal_entry, refusal
-from shared.protocols.reading import read_operations, refuse_forgery
+from shared.protocols.reading import BodyLimit, read_operations, refuse_forgery
 from shared.protocols.sending import send_response
 from shared.protocols.service import GraphQLRequest, GraphQLResult, GraphQLService
 
@@ -114,7 +114,7 @@ class EventStreams(Generic[C]):
         service: GraphQLService[C],
         make_context: Callable[[HTTPConnection], Awaitable[C]],
         *,
-        max_body_bytes: int = 1_000_000,
+        max_body_bytes: int | BodyLimit = 1_000_000,
         max_streams: int = 1_000,
         max_operations: int = 100,
         max_waiting_events: int = 64,
