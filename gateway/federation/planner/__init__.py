@@ -14,6 +14,7 @@ from graphql import OperationType
 
 from gateway.federation.operation.selection import Operation, Selection
 from gateway.federation.plan import QueryPlan
+from gateway.federation.planner.budget import Budget
 from gateway.federation.planner.choose import LEVEL_COST, choose
 from gateway.federation.planner.emit import emit
 from gateway.federation.planner.errors import PlanningBudgetExceeded, PlanningError
@@ -54,13 +55,10 @@ def plan(
     selections = normalize_root(supergraph, operation.selections, root)
     keys = Keys.of(supergraph, selections, root)
     fetches = Fetches(graph, keys, root, _KINDS[operation.kind])
-    search = Search(graph, budget)
-    entries = graph.entries(root)
+    steps = Budget(budget)
+    add = _add if operation.kind is OperationType.QUERY else _add_in_order
     try:
-        if operation.kind is OperationType.QUERY:
-            _add(search, fetches, entries, selections)
-        else:
-            _add_in_order(search, fetches, entries, selections)
+        add(Search(graph, steps), steps, fetches, graph.entries(root), selections)
     except RecursionError:
         raise PlanningBudgetExceeded("The operation is too deep to plan.") from None
     return emit(graph, optimize(fetches.works), keys, operation.variables)
@@ -87,17 +85,25 @@ def _start(entries: Sequence[Node]) -> list[Path]:
 
 
 def _add(
-    search: Search, fetches: Fetches, entries: Sequence[Node], selections: Sequence[Selection]
+    search: Search,
+    budget: Budget,
+    fetches: Fetches,
+    entries: Sequence[Node],
+    selections: Sequence[Selection],
 ) -> None:
     groups = search.walk(_start(entries), selections)
     if groups is None:
         raise PlanningError(search.unresolved)
-    for path in choose(groups)[0]:
+    for path in choose(groups, budget)[0]:
         fetches.add(path)
 
 
 def _add_in_order(
-    search: Search, fetches: Fetches, entries: Sequence[Node], selections: Sequence[Selection]
+    search: Search,
+    budget: Budget,
+    fetches: Fetches,
+    entries: Sequence[Node],
+    selections: Sequence[Selection],
 ) -> None:
     """Root fields one after another, each by one subgraph: asking two would do it twice.
 
@@ -107,7 +113,9 @@ def _add_in_order(
     ways: dict[str, tuple[int, list[Path]]] = {"": (0, [])}
     for selection in selections:
         found = {node.graph: search.walk(_start([node]), [selection]) for node in entries}
-        chosen = {graph: choose(groups) for graph, groups in found.items() if groups is not None}
+        chosen = {
+            graph: choose(groups, budget) for graph, groups in found.items() if groups is not None
+        }
         if not chosen:
             raise PlanningError(search.unresolved)
         ways = {

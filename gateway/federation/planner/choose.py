@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from gateway.federation.planner.budget import Budget
 from gateway.federation.planner.graph import NO_KEY
 from gateway.federation.planner.paths import (
     ENTRY_COST,
@@ -32,9 +33,9 @@ _CALL_COST = 50
 _ROUNDS = 3
 
 
-def choose(groups: Sequence[Group]) -> tuple[list[Path], int]:
+def choose(groups: Sequence[Group], budget: Budget) -> tuple[list[Path], int]:
     """The chosen leaf paths in the order of the groups, and their weight together."""
-    best = _Choice(groups, _Atoms())
+    best = _Choice(groups, _Atoms(), budget)
     best.pick(range(len(groups)))
     if any(len(group.options) > 1 for group in groups):
         for _ in range(_ROUNDS):
@@ -47,12 +48,17 @@ class _Choice:
     """One option for each group, and the atoms of all of them together."""
 
     def __init__(
-        self, groups: Sequence[Group], atoms: _Atoms, uses: dict[int, int] | None = None
+        self,
+        groups: Sequence[Group],
+        atoms: _Atoms,
+        budget: Budget,
+        uses: dict[int, int] | None = None,
     ) -> None:
         self.weight = 0
         self.chosen: list[list[Path]] = [[] for _ in groups]
         self._groups = groups
         self._atoms = atoms
+        self._budget = budget
         self._uses: dict[int, int] = uses if uses is not None else {}
         self._without: int | None = None
 
@@ -90,6 +96,7 @@ class _Choice:
         return improved
 
     def _do_without(self, atom: int) -> bool:
+        self._budget.spend(len(self._groups))
         affected = [
             index
             for index, paths in enumerate(self.chosen)
@@ -116,6 +123,7 @@ class _Choice:
             return self._paths(group.options[0])
         found: list[Path] | None = None
         least = 0
+        self._budget.spend(len(group.options))
         for option in group.options:
             paths = self._paths(option)
             if paths is not None:
@@ -126,7 +134,7 @@ class _Choice:
 
     def _paths(self, option: Option) -> list[Path] | None:
         if option.path is None:
-            inner = _Choice(option.groups, self._atoms, dict(self._uses))
+            inner = _Choice(option.groups, self._atoms, self._budget, dict(self._uses))
             inner._without = self._without
             if not inner.pick(range(len(option.groups))):
                 return None

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from gateway.federation.operation.selection import Field, Fragment, Selection
+from gateway.federation.planner.budget import Budget
 from gateway.federation.planner.choose import choose
-from gateway.federation.planner.errors import PlanningBudgetExceeded
 from gateway.federation.planner.graph import Edge, Move, Node, QueryGraph
 from gateway.federation.planner.normalize import TYPENAME, normalize
 from gateway.federation.planner.paths import (
@@ -39,7 +39,7 @@ _OPTIONS = 8
 class Search:
     """One search over a query graph, within a budget of steps."""
 
-    def __init__(self, graph: QueryGraph, budget: int) -> None:
+    def __init__(self, graph: QueryGraph, budget: Budget) -> None:
         self._graph = graph
         self._budget = budget
         self._active: dict[object, int] = {}
@@ -68,7 +68,7 @@ class Search:
         return self.walk(cast, fragment.selections)
 
     def _field(self, paths: Sequence[Path], field: Field) -> list[Group] | None:
-        self._spend(len(paths))
+        self._budget.spend(len(paths))
         if field.name == TYPENAME.name:
             typed = [q for p in paths for q in self._typename(p, field)]
             if typed:
@@ -223,6 +223,7 @@ class Search:
                 continue
             if _covers(move.key.fields, field):
                 continue
+            self._budget.spend(1)
             jumped = self._jump(path, move, edge.rule.requires)
             if jumped is not None:
                 yield self._take(jumped, field, edge)
@@ -274,7 +275,7 @@ class Search:
         self.unresolved = unresolved
         if groups is None:
             return None
-        paths, cost = choose(groups)
+        paths, cost = choose(groups, self._budget)
         return Requirement(tuple(paths), cost)
 
     def _cast(self, path: Path, type_: str) -> list[Path]:
@@ -311,11 +312,6 @@ class Search:
                 yield jumped.leaf(step, 0)
         else:
             yield path.leaf(step, 0)
-
-    def _spend(self, steps: int) -> None:
-        self._budget -= steps
-        if self._budget < 0:
-            raise PlanningBudgetExceeded("The operation is too complex to plan.")
 
     def _fail(self, paths: Sequence[Path], field: Field) -> None:
         """Remember the first selection that could not be resolved."""

@@ -60,6 +60,38 @@ def test_planning_stops_when_its_budget_is_spent() -> None:
     assert refused.value.code == "QUERY_PLAN_TOO_COMPLEX"
 
 
+def test_choosing_among_candidates_spends_the_budget_too() -> None:
+    # Three subgraphs have the field: each alias takes six steps to find and more to choose.
+    query = "{" + " ".join(f"_{number}: product {{ id }}" for number in range(100)) + "}"
+    with pytest.raises(PlanningBudgetExceeded):
+        plan_of("shared-root", query, budget=1000)
+    plan_of("shared-root", query, budget=2000)
+
+
+def test_candidates_behind_entity_calls_spend_the_budget_too() -> None:
+    sdl = supergraph_sdl(
+        """
+        type Query @join__type(graph: ALL_THINGS) @join__type(graph: OTHERS) {
+          thing: Thing @join__field(graph: ALL_THINGS)
+        }
+        type Thing
+          @join__type(graph: ALL_THINGS, key: "id")
+          @join__type(graph: OTHERS, key: "id")
+          @join__type(graph: OTHERS, key: "code") {
+          id: ID!
+          code: ID!
+          other: Int @join__field(graph: OTHERS)
+        }
+        """
+    )
+    thing = Field("thing", "thing", (), (Field("other", "other"),))
+    operation = Operation(OperationType.QUERY, None, "Query", {}, (thing,))
+    # Four steps for the fields and those of the keys, two for the two ways to the other subgraph.
+    with pytest.raises(PlanningBudgetExceeded):
+        plan(Supergraph.from_sdl(sdl), operation, budget=5)
+    plan(Supergraph.from_sdl(sdl), operation, budget=10)
+
+
 def test_an_operation_deeper_than_the_stack_is_refused() -> None:
     field = Field("id", "id")
     for _ in range(4000):
