@@ -298,18 +298,18 @@ class TrustedDocuments(_Section):
     mode: Literal["off", "log", "enforce"] = "off"
     """What becomes of other texts: served, served and logged, or refused."""
 
+    @model_validator(mode="after")
+    def _answers_something(self) -> TrustedDocuments:
+        if self.mode == "enforce" and not self.manifests:
+            raise ValueError("mode is enforce and there is no manifest")
+        return self
+
 
 class Documents(_Section):
     """Documents that clients name instead of sending them."""
 
     automatic: AutomaticDocuments = AutomaticDocuments()
     trusted: TrustedDocuments = TrustedDocuments()
-
-    @model_validator(mode="after")
-    def _is_served(self) -> Documents:
-        if self.trusted.mode == "enforce" and not self.trusted.manifests:
-            raise ValueError("trusted.mode is enforce and there is no manifest")
-        return self
 
 
 class Introspection(_Section):
@@ -510,7 +510,7 @@ def read(path: Path) -> Configuration:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
         # As JSON, in which a list may stand for a tuple and a text for a path.
-        text = orjson.dumps({} if content is None else content)
+        text = orjson.dumps({} if content is None else content, option=orjson.OPT_NON_STR_KEYS)
         return Configuration.model_validate_json(text, context={"folder": path.parent})
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error

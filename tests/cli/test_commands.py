@@ -80,6 +80,24 @@ def test_gateway_needs_a_supergraph_that_can_be_read(tmp_path: Path) -> None:
     assert run("gateway", "--supergraph", str(broken), "--port", "0").exit_code == 1
 
 
+def test_gateway_tells_its_settings_and_what_is_wrong_with_them(tmp_path: Path) -> None:
+    settings = tmp_path / "gateway.yaml"
+    settings.write_text("server: {batch_limit: 3}\nexplain: {secret: 'file:signs'}\n")
+    (tmp_path / "signs").write_text("it signs")
+    shown = run("gateway", "--config", str(settings), "--check")
+    assert shown.exit_code == 0
+    assert "batch_limit: 3" in shown.output
+    assert "it signs" not in shown.output
+    assert json.loads(run("gateway", "--schema").output)["title"] == "Configuration"
+    settings.write_text("server: {batch_limit: -1}\nlimit: {}\n")
+    for arguments in (["--check"], ["--supergraph", "supergraph.graphql", "--port", "0"]):
+        wrong = run("gateway", "--config", str(settings), *arguments)
+        assert wrong.exit_code == 1
+        assert "server.batch_limit: Input should be greater" in wrong.output
+        assert "limit: unknown" in wrong.output
+    assert run("gateway").exit_code == 2
+
+
 def test_wrong_settings_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEXUS_HTTP__PORT", "many")
     monkeypatch.setenv("NEXUS_TYPO", "1")
