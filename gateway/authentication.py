@@ -134,6 +134,7 @@ class Authentication:
         elif known.caller.expires_at <= self._clock():
             self._known.drop(token)
             raise Unauthenticated(_REFUSED)
+        known.issuer.keys.keep_fresh()
         return known.caller
 
     def _token(self, value: str) -> str:
@@ -167,10 +168,10 @@ class Authentication:
             if algorithm not in issuer.algorithms:
                 last = jwt.InvalidAlgorithmError("not an algorithm of this issuer")
                 continue
-            generation = issuer.keys.generation
             for key in await issuer.keys.find(key_id, algorithm):
                 try:
-                    return _Verified(self._read(token, key, issuer), issuer, generation)
+                    caller = self._read(token, key, issuer)
+                    return _Verified(caller, issuer, issuer.keys.generation)
                 except jwt.InvalidTokenError as error:
                     last = error
         raise last

@@ -91,9 +91,13 @@ class KeySet:
         if not found:
             await self._again()
             found = self._matching(key_id, algorithm)
-        elif self._clock() >= self._fresh_until:
-            self._start()
+        self.keep_fresh()
         return found
+
+    def keep_fresh(self) -> None:
+        """Begin to read the keys again if it is time; meanwhile the old ones are used."""
+        if self._keys and self._clock() >= self._fresh_until:
+            self._start()
 
     async def close(self) -> None:
         """Stop reading."""

@@ -32,7 +32,7 @@ from shared.config import ConfigurationError
 from shared.errors import Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 __all__ = [
     "ANONYMOUS",
@@ -147,11 +147,12 @@ class Verifier:
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What a user's access token says."""
+    """What a user's access token says; ``scopes`` are what `@requiresScopes` may ask for."""
 
     user_id: str
     session_id: str
     expires_at: int
+    scopes: frozenset[str] = frozenset()
 
 
 class AccessTokens:
@@ -167,8 +168,10 @@ class AccessTokens:
         self._signer = signer
         self._verifier = verifier
 
-    def issue(self, user_id: str, session_id: str) -> tuple[str, int]:
-        """A new token and its life in seconds."""
+    def issue(
+        self, user_id: str, session_id: str, *, scopes: Collection[str] = ()
+    ) -> tuple[str, int]:
+        """A new token and its life in seconds; ``scopes`` are written as RFC 9068 has it."""
         if self._signer is None:
             raise ConfigurationError("NEXUS_AUTH__SIGNING_KEY is not set: tokens cannot be issued")
         now = int(time.time())
@@ -180,6 +183,7 @@ class AccessTokens:
             "iat": now,
             "exp": now + self._ttl,
             "jti": uuid.uuid4().hex,
+            **({"scope": " ".join(sorted(scopes))} if scopes else {}),
         }
         return self._signer.sign(claims), self._ttl
 
@@ -189,7 +193,9 @@ class AccessTokens:
         user_id, session_id = claims.get("sub"), claims.get("sid")
         if not isinstance(user_id, str) or not isinstance(session_id, str):
             raise Unauthenticated("The token is not valid or has expired.")
-        return AccessClaims(user_id, session_id, int(claims["exp"]))
+        scope = claims.get("scope")
+        scopes = frozenset(scope.split()) if isinstance(scope, str) else frozenset()
+        return AccessClaims(user_id, session_id, int(claims["exp"]), scopes)
 
 
 class ServiceTokens:
