@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -151,6 +151,7 @@ class Connections:
         if self._free:
             self._free -= 1
             return
+        # Those who have left meanwhile are passed over when it would be their turn.
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
@@ -159,8 +160,6 @@ class Connections:
         except BaseException:
             if turn.done() and not turn.cancelled():
                 self._leave()
-            else:
-                self._waiting.remove(turn)
             raise
 
     def _leave(self) -> None:
@@ -225,8 +224,8 @@ class _Connection(asyncio.Protocol):
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not a subclass of asyncio's where the loop is uvloop's.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None:
