@@ -122,8 +122,11 @@ def open_bill(
                 f" of {limits.most}.",
                 details={"cost": {"estimated": bill.estimated, "max": limits.most}},
             )
-    if enforced and (name := cost.unsized(variables)) is not None:
-        raise InvalidSlicing(f"{name} needs exactly one of its slicing arguments.")
+    unsized = cost.unsized(variables)
+    if unsized is not None:
+        note_exceeded("slicing_arguments", 1, enforced=enforced)
+        if enforced:
+            raise InvalidSlicing(f"{unsized} needs exactly one of its slicing arguments.")
     if limits.subgraphs:
         _check_subgraphs(bill, enforced=enforced)
     return bill
@@ -176,7 +179,8 @@ class Bill:
         """Raise `SubgraphError` for a fetch that is not to be sent."""
         if fetch.subgraph in self.closed:
             raise SubgraphError(_too_much(fetch.subgraph), code=_SUBGRAPH)
-        if self.result == _ACTUAL and self.limits.actual == "enforce" and fetch.kind == "query":
+        spent = self.actual > self.limits.most
+        if spent and self.limits.actual == "enforce" and fetch.kind == "query":
             message = f"The operation has cost {self.actual}, the limit is {self.limits.most}."
             raise SubgraphError(message, code=_ACTUAL)
 
@@ -190,9 +194,9 @@ class Bill:
     @property
     def result(self) -> str:
         """What became of the limit, as a code."""
-        if self.estimated > self.limits.most:
-            return _ESTIMATED
-        return _ACTUAL if self.actual > self.limits.most else _OK
+        if self.actual > self.limits.most:
+            return _ACTUAL
+        return _ESTIMATED if self.estimated > self.limits.most else _OK
 
     def close(self, extensions: Mapping[str, Any]) -> dict[str, Any]:
         """Tell the metrics what the operation has cost, and its client if it may know.
