@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from prometheus_client import Histogram
@@ -112,7 +113,7 @@ def open_bill(
     if limits.mode == "off":
         return bill
     result = _OK if bill.estimated <= limits.most else _ESTIMATED
-    _ESTIMATES.labels(kind, result).observe(bill.estimated)
+    _estimates(kind, result).observe(bill.estimated)
     enforced = limits.mode == "enforce"
     if result != _OK:
         note_exceeded("cost", limits.most, enforced=enforced)
@@ -130,6 +131,12 @@ def open_bill(
     if limits.subgraphs:
         _check_subgraphs(bill, enforced=enforced)
     return bill
+
+
+@cache
+def _estimates(kind: str, result: str) -> Histogram:
+    """The histogram of one kind of operations; looking it up costs as much as counting."""
+    return _ESTIMATES.labels(kind, result)
 
 
 def _check_subgraphs(bill: Bill, *, enforced: bool) -> None:

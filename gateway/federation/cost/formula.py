@@ -108,8 +108,11 @@ class Size:
 
     def at(self, variables: Mapping[str, Any]) -> Number:
         """The length."""
-        values = [value for value in self.values(variables) if value is not None]
-        return max(values) if values else self.otherwise
+        found: int | None = None
+        for value in self.values(variables):
+            if value is not None and (found is None or value > found):
+                found = value
+        return self.otherwise if found is None else found
 
     def values(self, variables: Mapping[str, Any]) -> Sequence[int | None]:
         """What each argument says."""
