@@ -7,7 +7,7 @@ services they are reached over HTTP, with calls that the gateway signs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from gateway.federation.supergraph import Supergraph, SupergraphError
 from gateway.ide import IdePage, asset_route
 from gateway.identity import Callers, ask_orgs, context_of
 from gateway.pipeline import Pipeline
-from gateway.reloading import FileSource, Reloading
+from gateway.reloading import Reloading, Source, SourceUnavailable, read_now, source_of
 from gateway.rest import openapi, privacy, webhooks
 from gateway.rest.operations import routes as rest_routes
 from gateway.rest.subgraphs import asking
@@ -72,7 +72,8 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
     """
     draining = draining or asyncio.Event()
     redis = connect(settings.redis)
-    supergraph = _supergraph(settings)
+    source = source_of(settings.supergraph)
+    supergraph = _supergraph(settings.supergraph, source)
     subgraphs = _subgraphs(settings, redis) if settings.mode == "monolith" else []
 
     breakers = CircuitBreakers()
@@ -89,9 +90,17 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
         )
 
     pipeline = _pipeline(settings, make_runtime(supergraph), redis)
-    reloading = Reloading(FileSource(settings.supergraph), make_runtime)
+    reloading = Reloading(
+        source, make_runtime, interval_seconds=settings.supergraph_interval_seconds
+    )
     callers = _callers(settings, redis, pipeline)
-    checks = {"redis": redis.ping, **_checks(subgraphs)}
+    ready = health.Ready(
+        {"redis": redis.ping},
+        draining,
+        parts=lambda: _parts(subgraphs) or health.subgraphs_of(pipeline),
+        needs_a_part=bool(subgraphs),
+        supergraph=lambda: reloading.state,
+    )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -111,7 +120,7 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
         routes=[
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
-            *_rest(pipeline, callers, health.Ready(checks, draining)),
+            *_rest(pipeline, callers, ready),
             Route("/metrics", metrics),
             *([asset_route()] if settings.graphql.ide else []),
         ],
@@ -146,14 +155,13 @@ def _rest(pipeline: Pipeline, callers: Callers, ready: health.Ready) -> list[Rou
     return [*rest_routes(described), Route("/openapi.json", openapi.serve(document))]
 
 
-def _supergraph(settings: Settings) -> Supergraph:
-    path = settings.supergraph
+def _supergraph(location: str, source: Source) -> Supergraph:
     try:
-        return Supergraph.from_sdl(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"cannot read the supergraph {path}: {error.strerror}") from error
+        return Supergraph.from_sdl(read_now(source))
+    except SourceUnavailable as error:
+        raise ConfigurationError(str(error)) from error
     except SupergraphError as error:
-        raise ConfigurationError(f"{path}: {error}") from error
+        raise ConfigurationError(f"{location}: {error}") from error
 
 
 def _subgraphs(settings: Settings, redis: Redis) -> list[Subgraph]:
@@ -311,12 +319,8 @@ def _endpoint(
     return IdePage(endpoint) if settings.graphql.ide else endpoint
 
 
-def _checks(subgraphs: list[Subgraph]) -> dict[str, Callable[[], Awaitable[object]]]:
-    return {
-        f"{subgraph.name}.{name}": check
-        for subgraph in subgraphs
-        for name, check in subgraph.checks.items()
-    }
+def _parts(subgraphs: list[Subgraph]) -> dict[str, health.Check]:
+    return {subgraph.name: health.all_of(subgraph.checks) for subgraph in subgraphs}
 
 
 @asynccontextmanager

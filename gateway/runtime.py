@@ -85,7 +85,7 @@ class Document:
     operation_name: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Planned:
     """A plan that is ready to run, and whether it answers about the schema itself.
 
@@ -101,6 +101,7 @@ class Planned:
     cost: PlanCost | None = None
     """Made where costs are kept."""
     overlooked: tuple[Mapping[str, Any], ...] = ()
+    uses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,7 @@ class Runtime:
             self._plans.put(key, found, weight=_weight(document.source) + made)
         if isinstance(found, _Failure):
             raise found.error.with_traceback(None)
+        found.uses += 1
         return found
 
     def cost_of(self, planned: Planned) -> PlanCost:
@@ -264,15 +266,17 @@ class Runtime:
         return True
 
     async def warm_up(self, previous: Runtime, *, most: int = 200) -> int:
-        """Plan what ``previous`` ran most recently; returns how many plans that made."""
+        """Plan what ``previous`` ran most often; returns how many plans that made."""
         made = 0
-        for (document, conditions, unmet, *chosen), _ in previous.plans()[:most]:
+        most_used = sorted(previous.plans(), key=lambda found: -found[1].uses)
+        for (document, conditions, unmet, *chosen), _ in most_used[:most]:
             with suppress(
                 InvalidRequest, LimitExceeded, PlanningError, OperationRefused, NexusError
             ):
                 here = await self.prepare(document.source, document.operation_name)
                 coerced = dict(zip(here.operation.conditions, conditions, strict=True))
-                labels = dict(zip(sorted(self.supergraph.labels), chosen, strict=True))
+                known = dict(zip(sorted(previous.supergraph.labels), chosen, strict=True))
+                labels = {one: known.get(one, False) for one in sorted(self.supergraph.labels)}
                 await self.plan(here, coerced, labels, unmet)
                 made += 1
         return made

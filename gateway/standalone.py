@@ -126,7 +126,12 @@ async def create(
 
     endpoint = _endpoint(told, pipeline, requested, identified, draining, shared=not returned)
     checks = {"authentication": authentication.check} if authentication else {}
-    ready = health.Ready(checks, draining).respond
+    ready = health.Ready(
+        checks,
+        draining,
+        parts=lambda: health.subgraphs_of(pipeline),
+        supergraph=lambda: reloading.state,
+    ).respond
     return Starlette(
         routes=[
             Route("/graphql", endpoint),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -259,7 +260,9 @@ class Settings(BaseSettings):
     mode: Literal["monolith", "services"] = "monolith"
     embedded_worker: bool = False
     secret_key: Secret = SecretStr("")
-    supergraph: Path = Path("supergraph.graphql")
+    supergraph: Annotated[str, BeforeValidator(str)] = "supergraph.graphql"
+    """A file or an http(s) address; it is watched."""
+    supergraph_interval_seconds: float = Field(default=1, gt=0, le=3600)
     http: HttpSettings = HttpSettings()
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from starlette.requests import Request
 
 from gateway.cache import LruCache
 from gateway.context import RequestContext
 from gateway.explain import Explanation
 from gateway.federation.operation.prepare import InvalidRequest
 from gateway.federation.supergraph import Supergraph
-from gateway.health import Ready
 from gateway.labels import OverrideLabels
 from gateway.pipeline import Pipeline
 from gateway.runtime import Document, Runtime
@@ -100,6 +98,31 @@ async def test_a_new_runtime_makes_the_plans_that_ran_before_it_serves() -> None
     assert len(new.plans()) == 2
 
 
+async def test_the_plans_that_ran_most_often_come_first() -> None:
+    old = runtime()
+    pipeline = Pipeline(old)
+    for query in ("{ authors { id } }", "{ authors { id } }", "{ authors { name } }"):
+        await pipeline.execute(GraphQLRequest(query), RequestContext())
+    new = runtime()
+    assert await new.warm_up(old, most=1) == 1
+    ((document, *_), _), *others = new.plans()
+    assert (document.source, others) == ("{ authors { id } }", [])
+
+
+async def test_plans_are_made_on_a_supergraph_with_other_labels_too() -> None:
+    old = runtime()
+    await Pipeline(old).execute(GraphQLRequest("{ authors { name } }"), RequestContext())
+    progressive = SDL.replace(
+        "name: String @join__field(graph: AUTHORS)",
+        'name: String @join__field(graph: AUTHORS, override: "books", overrideLabel: "percent(5)")'
+        " @join__field(graph: BOOKS)",
+    )
+    new = runtime(progressive)
+    assert set(new.supergraph.labels) == {"percent(5)"}
+    assert await new.warm_up(old) == 1
+    assert await runtime(SDL).warm_up(new) == 1
+
+
 def test_a_cache_forgets_what_was_not_used_for_longest() -> None:
     cache: LruCache[str, int] = LruCache(entries=2)
     cache.put("a", 1)
@@ -134,29 +157,6 @@ def test_a_user_stays_on_one_side_of_a_percentage() -> None:
 def test_a_stranger_is_drawn_anew(drawn: float, taken: bool) -> None:
     labels = OverrideLabels(["percent(30)"], draw=lambda: drawn)
     assert labels.decide(ANONYMOUS) == {"percent(30)": taken}
-
-
-async def _status(ready: Ready) -> tuple[int, bytes]:
-    response = await ready.respond(Request({"type": "http", "method": "GET"}))
-    return response.status_code, bytes(response.body)
-
-
-async def test_a_process_is_not_ready_when_a_check_fails_or_it_drains() -> None:
-    async def fine() -> None:
-        return
-
-    async def broken() -> None:
-        raise ConnectionError
-
-    draining = asyncio.Event()
-    assert await _status(Ready({"a": broken}, draining)) == (
-        503,
-        b'{"status":"unavailable","checks":{"a":"ConnectionError"}}',
-    )
-    ready = Ready({"a": fine}, draining)
-    assert (await _status(ready))[0] == 200
-    draining.set()
-    assert await _status(ready) == (503, b'{"status":"draining","checks":{"a":"ok"}}')
 
 
 async def test_an_explanation_says_where_a_null_ended_up() -> None:

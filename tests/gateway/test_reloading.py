@@ -1,0 +1,183 @@
+"""Where the supergraph comes from, and what becomes of one that is new."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.federation.supergraph import Supergraph
+from gateway.pipeline import Pipeline
+from gateway.reloading import (
+    FileSource,
+    Reloading,
+    SourceUnavailable,
+    UrlSource,
+    read_now,
+    source_of,
+)
+from gateway.runtime import Runtime
+from gateway.transports.local import LocalTransport
+from tests.gateway.bookshop import SDL, Bookshop, make_bookshop
+from tests.serving import serving
+
+RENAMED = SDL.replace("whoami", "whois")
+
+
+class Given:
+    """A source that gives, in order, what a test puts into it."""
+
+    def __init__(self, *given: str | SourceUnavailable | None) -> None:
+        self._given = list(given)
+
+    async def read(self) -> str | None:
+        found = self._given.pop(0)
+        if isinstance(found, SourceUnavailable):
+            raise found
+        return found
+
+
+def make_runtime(supergraph: Supergraph) -> Runtime:
+    return Runtime(supergraph, LocalTransport(make_bookshop(Bookshop())))
+
+
+@asynccontextmanager
+async def pipeline() -> AsyncIterator[Pipeline]:
+    made = Pipeline(make_runtime(Supergraph.from_sdl(SDL)))
+    yield made
+    await made.close()
+
+
+@asynccontextmanager
+async def answering(respond: Callable[[Request], Response]) -> AsyncIterator[str]:
+    """The address of a server that answers so."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(Request(scope))(scope, receive, send)
+
+    async with serving(app, lifespan="off") as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("respond", "reason"),
+    [
+        (lambda _: PlainTextResponse("x" * 2_000), "more than 1000 bytes"),
+        (
+            lambda _: Response(
+                gzip.compress(b"x" * 1_000_000), headers={"content-encoding": "gzip"}
+            ),
+            "more than 1000 bytes",
+        ),
+        (lambda _: PlainTextResponse("later", status_code=503), "HTTP status 503"),
+        (lambda _: Response(status_code=304), "HTTP status 304, no supergraph"),
+        (lambda _: Response(status_code=204), "HTTP status 204, no supergraph"),
+        (lambda _: PlainTextResponse(""), "HTTP status 200, no supergraph"),
+        (lambda _: Response(b"\xff\xfe"), "UnicodeDecodeError"),
+    ],
+)
+async def test_an_address_that_misbehaves_gives_nothing(
+    respond: Callable[[Request], Response], reason: str
+) -> None:
+    async with answering(respond) as url:
+        with pytest.raises(SourceUnavailable, match=reason):
+            await UrlSource(f"{url}/?token=secret", max_bytes=1_000).read()
+
+
+async def test_an_address_that_does_not_answer_is_not_waited_for() -> None:
+    left = asyncio.Event()
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    server = await asyncio.start_server(hold, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    source = UrlSource(f"http://127.0.0.1:{port}/?token=secret", timeout_seconds=0.05)
+    with pytest.raises(SourceUnavailable, match="TimeoutError") as caught:
+        await source.read()
+    assert "secret" not in str(caught.value)
+    await left.wait()
+    server.close()
+
+
+async def test_without_a_tag_the_same_text_is_not_new() -> None:
+    async with answering(lambda _: PlainTextResponse("type Query")) as url:
+        source = source_of(url)
+        assert await source.read() == "type Query"
+        assert await source.read() is None
+
+
+async def test_a_source_is_read_before_anything_runs(tmp_path: object) -> None:
+    assert read_now(Given("type Query")) == "type Query"
+    with pytest.raises(SourceUnavailable):
+        read_now(Given(None))
+    with pytest.raises(SourceUnavailable, match="cannot read"):
+        read_now(source_of(f"{tmp_path}/nothing"))
+    assert isinstance(source_of("supergraph.graphql"), FileSource)
+
+
+async def test_a_source_that_cannot_be_read_is_asked_more_and_more_rarely() -> None:
+    gone = [SourceUnavailable("gone")] * 9
+    reloading = Reloading(Given(*gone, None), make_runtime, interval_seconds=1.0, most_seconds=60.0)
+    async with pipeline() as running:
+        pauses = [reloading.pause()]
+        for _ in gone:
+            assert not await reloading.look(running)
+            pauses.append(reloading.pause())
+        states = [reloading.state]
+        await reloading.look(running)
+    assert pauses[0] == 1.0
+    assert all(0.75 * 2**n <= pause <= 2**n for n, pause in enumerate(pauses[1:6], start=1))
+    assert all(45 <= pause <= 60 for pause in pauses[6:])
+    assert reloading.pause() == 1.0
+    assert [*states, reloading.state] == ["unavailable", "ok"]
+
+
+async def test_what_is_refused_stays_refused_until_something_better_comes() -> None:
+    reloading = Reloading(
+        Given("type Query { a", SourceUnavailable("gone"), None, SDL, RENAMED), make_runtime
+    )
+    states = []
+    async with pipeline() as running:
+        first = running.runtime
+        for _ in range(4):
+            assert not await reloading.look(running)
+            states.append(reloading.state)
+        assert running.runtime is first
+        assert await reloading.look(running)
+        assert running.runtime is not first
+    assert states == ["refused", "unavailable", "refused", "ok"]
+
+
+async def test_a_runtime_that_cannot_be_warmed_up_is_not_swapped_in() -> None:
+    class Unready(Runtime):
+        async def warm_up(self, previous: Runtime, *, most: int = 200) -> int:
+            raise RuntimeError
+
+    closed = asyncio.Event()
+
+    class Noting(LocalTransport):
+        async def close(self) -> None:
+            closed.set()
+
+    def make(supergraph: Supergraph) -> Runtime:
+        return Unready(supergraph, Noting(make_bookshop(Bookshop())))
+
+    reloading = Reloading(Given(RENAMED, None), make, interval_seconds=0.001)
+    async with pipeline() as running:
+        first = running.runtime
+        watching = asyncio.create_task(reloading.watch(running))
+        await closed.wait()
+        watching.cancel()
+        await asyncio.wait([watching])
+        assert running.runtime is first
+    assert reloading.state == "refused"
