@@ -23,12 +23,14 @@ class CachePolicy:
         """Take in the header of one response."""
         self._seen = True
         directives = [part.strip().lower() for part in (header or "").split(",")]
+        # Some name headers, like `no-cache="set-cookie"`; these are not told apart.
+        names = {directive.partition("=")[0] for directive in directives}
         max_age = _max_age(directives)
-        if max_age is None or NO_STORE in directives or "no-cache" in directives:
+        if max_age is None or NO_STORE in names or "no-cache" in names:
             self._storable = False
             return
-        self._private = self._private or "private" in directives
-        self._public = self._public and "public" in directives
+        self._private = self._private or "private" in names
+        self._public = self._public and "public" in names
         self._max_age = max_age if self._max_age is None else min(max_age, self._max_age)
 
     def merged(self, *, private: bool = False) -> str:
@@ -42,8 +44,9 @@ class CachePolicy:
 
 
 def _max_age(directives: list[str]) -> int | None:
-    for directive in directives:
-        name, _, value = directive.partition("=")
-        if name == "max-age" and value.isdecimal():
-            return int(value)
-    return None
+    """The shortest time that any directive gives, for whichever kind of cache."""
+    told = [directive.partition("=") for directive in directives]
+    times = [value for name, _, value in told if name in ("max-age", "s-maxage")]
+    if not all(value.isdecimal() and len(value) < 12 for value in times):
+        return None
+    return min(map(int, times), default=None)

@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.propagation import NEVER
 from shared.config import ConfigurationError, CostMode, LimitName
 
 __all__ = ["Configuration", "SubgraphSection", "json_schema", "masked", "read"]
@@ -98,20 +99,39 @@ class _Section(BaseModel):
     )
 
 
+def _origin(text: str) -> str:
+    if text != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", text):
+        raise ValueError("not an origin, like https://app.example.com")
+    return text
+
+
+def _returnable(name: str) -> str:
+    if name.lower() in NEVER or name.lower() == "cache-control":
+        raise ValueError(f"{name} is the gateway's own")
+    return name
+
+
 class Cors(_Section):
     """Which pages of other sites may read answers.
 
     What such a page could send without asking first is refused whatever stands here.
     """
 
-    origins: tuple[str, ...] = ()
-    """Exact origins, like `https://app.example.com`; a WebSocket is accepted from them, too."""
+    origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    """Exact origins, like `https://app.example.com`, from which a WebSocket is accepted, too; or
+    `*`, from which it is not."""
     credentials: bool = False
     """Whether those pages may send cookies."""
     headers: tuple[str, ...] = ()
     """Request headers they may send beside the usual ones."""
     expose_headers: tuple[str, ...] = ()
     """Response headers they may read beside the usual ones."""
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Cors:
+        if self.credentials and "*" in self.origins:
+            raise ValueError("credentials need exact origins")
+        return self
 
 
 class Compression(_Section):
@@ -198,7 +218,7 @@ class RequestRule(_Section):
 class ResponseRule(_Section):
     """Pass a header of the subgraphs' answers on to the client."""
 
-    named: str
+    named: Annotated[str, AfterValidator(_returnable)]
     keep: Literal["first", "last", "append"] = "append"
     """Which one, when several answers have it; `append` sends them all."""
 

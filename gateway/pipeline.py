@@ -225,7 +225,7 @@ class Pipeline:
 
     @staticmethod
     def _kept(context: RequestContext) -> str:
-        known = context.identity.user_id is not None
+        known = context.personal or context.identity.user_id is not None
         return context.cache_policy.merged(private=known)
 
     async def _run_to_its_end(

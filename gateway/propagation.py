@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = [
+    "NEVER",
     "Insert",
     "Propagate",
     "Propagation",
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 # They belong to one connection or describe one body; passing them on would be wrong.
-_NEVER = frozenset(
+NEVER = frozenset(
     {
         "accept",
         "accept-encoding",
@@ -32,10 +33,15 @@ _NEVER = frozenset(
         "content-encoding",
         "content-length",
         "content-type",
+        "expect",
         "host",
         "keep-alive",
         "proxy-authenticate",
         "proxy-authorization",
+        "sec-websocket-extensions",
+        "sec-websocket-key",
+        "sec-websocket-protocol",
+        "sec-websocket-version",
         "te",
         "trailer",
         "transfer-encoding",
@@ -116,7 +122,7 @@ def _matching(rule: Propagate, headers: Mapping[str, str]) -> dict[str, str]:
     found = {
         (rule.rename or name): value
         for name, value in headers.items()
-        if name not in _NEVER and _is_meant(rule.pattern, name)
+        if name not in NEVER and _is_meant(rule.pattern, name)
     }
     if not found and rule.default is not None:
         return {(rule.rename or rule.pattern).replace("\\", "").lower(): rule.default}
@@ -160,7 +166,7 @@ class ReturnPropagation:
         """Keep what the rules name of one answer, whose headers have names in lower case."""
         for rule in (*self._rules, *self._by_subgraph.get(subgraph, ())):
             name = rule.name.lower()
-            found = [value for known, value in headers if known == name and name not in _NEVER]
+            found = [value for known, value in headers if known == name and name not in NEVER]
             kept = context.returned_headers.setdefault(name, []) if found else []
             if rule.keep == "append":
                 kept.extend(found)

@@ -57,6 +57,8 @@ __all__ = ["create"]
 
 logger = get_logger(__name__)
 
+_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
 
 async def create(
     location: str, configuration: Configuration | None = None, *, draining: asyncio.Event
@@ -341,9 +343,11 @@ def _endpoint(
         connection: HTTPConnection, headers: Mapping[str, str], *, shared: bool
     ) -> RequestContext:
         name, version = client_in(headers)
+        audience = requested.audience(headers)
         return RequestContext(
             headers=headers,
-            audience=requested.audience(headers) if shared else None,
+            audience=audience if shared else None,
+            personal=bool(audience),
             client_name=name,
             client_version=version,
             explain=may_explain(
@@ -366,7 +370,7 @@ def _endpoint(
         given = {
             name.lower(): value
             for name, value in payload.items()
-            if isinstance(value, str) and value.isprintable()
+            if isinstance(value, str) and value.isprintable() and _NAME.fullmatch(name)
         }
         headers = {**dict(connection.headers), **given}
         return await identified(context_of(connection, headers, shared=True))

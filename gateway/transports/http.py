@@ -318,8 +318,8 @@ def _timed_out(subgraph: str) -> SubgraphUnreachable:
 
 
 def _kept_headers(answer: Answer) -> dict[str, str]:
-    cache_control = answer.header("cache-control")
-    return {"cache-control": cache_control} if cache_control else {}
+    found = [value for name, value in answer.headers if name == "cache-control"]
+    return {"cache-control": ", ".join(found)} if found else {}
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

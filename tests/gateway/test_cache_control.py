@@ -20,6 +20,11 @@ from gateway.cache_control import CachePolicy
         (["max-age=60, no-store"], "no-store"),
         (["max-age=0"], "no-store"),
         (["max-age=soon"], "no-store"),
+        (["max-age=60, s-maxage=9"], "max-age=9"),
+        (["s-maxage=60, max-age=9, max-age=5"], "max-age=5"),
+        (["max-age=60, s-maxage="], "no-store"),
+        (['max-age=60, no-cache="set-cookie"'], "no-store"),
+        (['max-age=60, private="set-cookie"'], "private, max-age=60"),
     ],
 )
 def test_the_strictest_wins(headers: list[str | None], merged: str) -> None:
