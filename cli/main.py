@@ -209,12 +209,12 @@ def gateway(
 @click.argument("query")
 @click.option("--supergraph", type=FILE, help="Any standard supergraph.  [default: ours]")
 @click.option("--operation", help="Which operation, if there are several.")
-@click.option("--variables", default="{}", help="Values that @skip and @include need, as JSON.")
+@click.option("--variables", default="{}", help="As JSON; @skip and @include need theirs.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def plan(
     *, query: str, supergraph: Path | None, operation: str | None, variables: str, as_json: bool
 ) -> None:
-    """Print the query plan of an operation, in Apollo's notation.
+    """Print the query plan of an operation, in Apollo's notation, and what it may cost.
 
     QUERY is the operation, or a file that holds it; - reads standard input.
     """

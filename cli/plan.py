@@ -10,7 +10,9 @@ from typing import Any
 
 from click import ClickException
 
+from gateway.federation.cost import Weights, compile_cost, evaluate
 from gateway.federation.operation.prepare import InvalidRequest, parse_and_validate, prepare
+from gateway.federation.plan import QueryPlan
 from gateway.federation.plan_json import plan_to_json
 from gateway.federation.plan_text import print_plan
 from gateway.federation.planner import PlanningError, plan
@@ -25,7 +27,7 @@ def explain(
     conditions: Mapping[str, Any],
     as_json: bool,
 ) -> str:
-    """The plan in Apollo's notation, or as JSON."""
+    """The plan in Apollo's notation and what it may cost, or the plan as JSON."""
     try:
         supergraph = Supergraph.from_sdl(location.read_text())
         document = parse_and_validate(supergraph.api_schema, _text(query))
@@ -36,7 +38,17 @@ def explain(
         raise ClickException(f"{error.filename}: {error.strerror}") from error
     except (SupergraphError, InvalidRequest, PlanningError) as error:
         raise ClickException(str(error)) from error
-    return json.dumps(plan_to_json(found), indent=2) if as_json else print_plan(found)
+    if as_json:
+        return json.dumps(plan_to_json(found), indent=2)
+    return f"{print_plan(found)}\n# {_cost(supergraph, found, conditions)}"
+
+
+def _cost(supergraph: Supergraph, found: QueryPlan, variables: Mapping[str, Any]) -> str:
+    """What the plan may cost with these variables, in all and of each subgraph."""
+    cost = compile_cost(Weights(supergraph), found)
+    parts = [f"{name} {evaluate(each, variables)}" for name, each in sorted(cost.subgraphs.items())]
+    of_which = f": {', '.join(parts)}" if len(parts) > 1 else ""
+    return f"Costs at most {evaluate(cost.total, variables)}{of_which}."
 
 
 def _text(query: str) -> str:

@@ -42,6 +42,15 @@ def test_plan_prints_one_fetch_for_each_subgraph_and_position() -> None:
     assert result.output.count("Fetch(service:") == 4
 
 
+def test_plan_says_what_the_operation_may_cost() -> None:
+    query = """query($n: Int! = 20) {
+      me { id memberships(first: $n) { edges { node { organization { plan { name } } } } } }
+    }"""
+    assert run("plan", "{ me { id } }").output.endswith("# Costs at most 1.\n")
+    costs = run("plan", query, "--variables", '{"n": 3}').output.splitlines()[-1]
+    assert costs == "# Costs at most 18: billing 6, orgs 11, users 1."
+
+
 def test_plan_reads_standard_input_and_writes_json() -> None:
     result = run("plan", "--json", "-", stdin="{ plans { name } }")
     assert json.loads(result.output)["node"]["serviceName"] == "billing"
