@@ -14,6 +14,7 @@ from gateway.federation.operation.authorization import (
     AuthorizationRules,
     Requirement,
 )
+from gateway.federation.operation.prepare import parse_and_validate, prepare
 from gateway.federation.supergraph import Supergraph
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
@@ -21,7 +22,8 @@ from shared.auth import Identity
 from shared.protocols.service import GraphQLRequest, GraphQLResult, IncrementalStream
 from tests.federation.areas import areas
 from tests.federation.authorization import SUBGRAPHS, SUPERGRAPH_FILE
-from tests.federation.subgraphs import InMemory
+from tests.federation.scripted import supergraph
+from tests.federation.subgraphs import InMemory, Subgraph
 
 CODE = "UNAUTHORIZED_FIELD_OR_TYPE"
 KNOWN = Identity(user_id="u1")
@@ -50,8 +52,8 @@ class _Transport(InMemory):
 class Caller:
     """Asks a gateway over both subgraphs, and sees what they were asked."""
 
-    def __init__(self, sdl: str) -> None:
-        self.transport = _Transport(*SUBGRAPHS.values())
+    def __init__(self, sdl: str, *subgraphs: Subgraph) -> None:
+        self.transport = _Transport(*(subgraphs or SUBGRAPHS.values()))
         self.runtime = Runtime(Supergraph.from_sdl(sdl), self.transport)
         self.pipeline = Pipeline(self.runtime, introspection=True)
 
@@ -344,6 +346,7 @@ def test_a_supergraph_without_rules_has_none() -> None:
             for line in bare.splitlines()
         )
     assert AuthorizationRules.of(Supergraph.from_sdl(bare)) is None
+    assert AuthorizationRules.of(supergraph()) is None
 
 
 async def test_directives_are_found_under_the_names_they_are_linked_as() -> None:
@@ -401,3 +404,189 @@ def test_what_fragments_of_a_requires_read_counts() -> None:
 def test_a_choice_of_nothing_is_never_met_and_a_choice_of_no_conditions_always() -> None:
     assert not Requirement("requiresScopes").met_by(Authorization(scopes=frozenset({"all"})))
     assert Requirement("policy", (frozenset(),)).met_by(Authorization())
+
+
+LINKS = """
+schema
+  @link(url: "https://specs.apollo.dev/link/v1.0")
+  @link(url: "https://specs.apollo.dev/join/v0.3", for: EXECUTION)
+  @link(url: "https://specs.apollo.dev/authenticated/v0.1", for: SECURITY)
+  @link(url: "https://specs.apollo.dev/requiresScopes/v0.1", for: SECURITY)
+  @link(url: "https://specs.apollo.dev/policy/v0.1", for: SECURITY)
+{ query: Query }
+directive @link(url: String, as: String, for: link__Purpose, import: [link__Import])
+  repeatable on SCHEMA
+directive @join__graph(name: String!, url: String!) on ENUM_VALUE
+directive @join__type(graph: join__Graph!, key: join__FieldSet, isInterfaceObject: Boolean)
+  repeatable on OBJECT | INTERFACE | UNION
+directive @join__field(graph: join__Graph, requires: join__FieldSet, external: Boolean)
+  repeatable on FIELD_DEFINITION
+directive @join__implements(graph: join__Graph!, interface: String!) repeatable on OBJECT
+directive @join__unionMember(graph: join__Graph!, member: String!) repeatable on UNION
+directive @authenticated on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM
+directive @requiresScopes(scopes: [[String!]!]) on FIELD_DEFINITION
+directive @policy(policies: [[String!]!]) on FIELD_DEFINITION
+scalar link__Import
+scalar join__FieldSet
+enum link__Purpose { SECURITY EXECUTION }
+enum join__Graph { A @join__graph(name: "a", url: "") B @join__graph(name: "b", url: "") }
+"""
+
+
+def _rules(types: str) -> AuthorizationRules:
+    rules = AuthorizationRules.of(Supergraph.from_sdl(LINKS + types))
+    assert rules is not None
+    return rules
+
+
+FOUND = """
+type Query @join__type(graph: A) { found: [Found] }
+union Found @join__type(graph: A)
+  @join__unionMember(graph: A, member: "Book") @join__unionMember(graph: A, member: "Film")
+  = Book | Film
+type Book @join__type(graph: A) { writer: Person }
+type Film @join__type(graph: A) { writer: Person }
+type Person @join__type(graph: A) { name: String phone: String @authenticated }
+"""
+
+
+def _finding(*found: dict[str, Any]) -> Caller:
+    sdl = """
+    type Query { found: [Found] }
+    union Found = Book | Film
+    type Book { writer: Person }
+    type Film { writer: Person }
+    type Person { name: String phone: String }
+    """
+    return Caller(LINKS + FOUND, Subgraph("a", sdl, {"Query": {"found": list(found)}}))
+
+
+async def test_what_is_refused_of_one_type_is_not_refused_of_another() -> None:
+    ada = {"name": "Ada", "phone": "1"}
+    caller = _finding(*({"__typename": name, "writer": ada} for name in ("Book", "Film")))
+    data, refused = await caller.ask(
+        "{ found { ... on Book { writer { name phone } } ... on Film { writer { name } } } }"
+    )
+    writers = [{"name": "Ada", "phone": None}, {"name": "Ada"}]
+    assert data == {"found": [{"writer": one} for one in writers]}
+    assert refused == [["found", 0, "writer", "phone"]]
+    await caller.pipeline.close()
+
+
+async def test_nothing_is_refused_of_what_is_not_there() -> None:
+    caller = _finding({"__typename": "Book", "writer": None})
+    query = "{ found { ... on Book { writer { name phone } } } }"
+    assert await caller.ask(query) == ({"found": [{"writer": None}]}, [])
+    caller.transport.down.add("a")
+    answered = await caller.pipeline.execute(GraphQLRequest(query), RequestContext())
+    assert [one["extensions"]["code"] for one in answered.errors] == ["DOWN"]
+    await caller.pipeline.close()
+
+
+async def test_an_answer_of_another_shape_is_not_looked_into() -> None:
+    caller = _finding({"__typename": "Book", "writer": None})
+    caller.transport.subgraphs["a"] = Subgraph(
+        "a",
+        """type Query { found: [Found] } union Found = Book type Book { writer: Person }
+        type Person { name: String }""",
+        {"Query": {"found": None}},
+    )
+    query = "{ found { ... on Book { writer { name phone } } } }"
+    assert (await caller.ask(query))[0] == {"found": None}
+    await caller.pipeline.close()
+
+
+def test_what_is_read_over_two_ways_is_followed_once() -> None:
+    rules = _rules(
+        """
+        type Query @join__type(graph: A) { t: T @join__field(graph: A) }
+        type T @join__type(graph: A, key: "id") @join__type(graph: B, key: "id") {
+          id: ID!
+          base: Int @authenticated @join__field(graph: A) @join__field(graph: B, external: true)
+          one: Int @join__field(graph: B, requires: "base") @join__field(graph: A, external: true)
+          two: Int @join__field(graph: B, requires: "base") @join__field(graph: A, external: true)
+          both: Int @join__field(graph: A, requires: "one two")
+          kind: Int @join__field(graph: A, requires: "__typename id")
+        }
+        """
+    )
+    names = {name for _, name in _protected(rules)}
+    assert names == {"base", "one", "two", "both"}
+
+
+def test_only_an_interface_object_gives_its_rules_to_what_it_adds() -> None:
+    rules = _rules(
+        """
+        type Query @join__type(graph: A) { users: [User] @join__field(graph: A) }
+        interface Plain @join__type(graph: A) { id: ID! }
+        interface Named @join__type(graph: A, key: "id")
+          @join__type(graph: B, key: "id", isInterfaceObject: true)
+        { id: ID! nick: String @authenticated @join__field(graph: B) }
+        type User implements Plain & Named
+          @join__implements(graph: A, interface: "Plain")
+          @join__implements(graph: A, interface: "Named")
+          @join__type(graph: A, key: "id")
+        { id: ID! nick: String @join__field }
+        """
+    )
+    assert _protected(rules) == {("Named", "nick"), ("User", "nick")}
+
+
+@pytest.mark.parametrize(
+    ("written", "met", "unmet"),
+    [
+        ('@requiresScopes(scopes: "a")', {"a"}, {"b"}),
+        ('@requiresScopes(scopes: ["a", ["b", "c"]])', {"b", "c"}, {"b"}),
+        ('@requiresScopes(scopes: [["a"]]) @authenticated', {"a"}, {"b"}),
+        ("@requiresScopes", None, {"a", "b"}),
+    ],
+)
+def test_scopes_are_read_as_graphql_reads_lists(
+    written: str, met: set[str] | None, unmet: set[str]
+) -> None:
+    rules = _rules(f"type Query @join__type(graph: A) {{ a: Int {written} }}")
+    assert rules.unmet(Authorization(authenticated=True, scopes=frozenset(unmet)))
+    if met is not None:
+        assert not rules.unmet(Authorization(authenticated=True, scopes=frozenset(met)))
+
+
+def test_what_was_refused_is_told_once_each_in_the_order_of_the_operation() -> None:
+    schema = Supergraph.from_sdl(SDL).api_schema
+    rules = AuthorizationRules.of(Supergraph.from_sdl(SDL))
+    assert rules is not None
+    query = "{ me { name email } me { email card } users { ssn } things { ... on Safe { title } } }"
+    operation = prepare(schema, parse_and_validate(schema, query)).fold({})
+    _, refusals = rules.prune(operation, rules.unmet(Authorization()))
+    assert refusals is not None
+    assert [error["path"] for error in refusals.errors] == [
+        ["users"],
+        ["things"],
+        ["me", "email"],
+        ["me", "card"],
+    ]
+
+
+async def test_an_operation_may_be_refused_as_a_whole_or_only_be_logged() -> None:
+    query = "{ me { name email } }"
+    for refuse, status, asked in (("operation", 403, ""), ("nothing", 200, "email")):
+        transport = _Transport(*SUBGRAPHS.values())
+        runtime = Runtime(Supergraph.from_sdl(SDL), transport, refuse=refuse)  # type: ignore[arg-type]
+        pipeline = Pipeline(runtime)
+        answer = await pipeline.execute(GraphQLRequest(query), RequestContext())
+        assert answer.status == status
+        assert asked in "".join(call.document for call in transport.calls)
+        assert bool(transport.calls) is bool(asked)
+        allowed = await pipeline.execute(GraphQLRequest("{ me { name } }"), RequestContext())
+        assert allowed.data == {"me": {"name": "Ada"}}
+        if status == 403:
+            assert [one["path"] for one in answer.errors] == [["me", "email"]]
+        await pipeline.close()
+
+
+async def test_what_only_data_can_show_is_refused_in_the_data() -> None:
+    transport = _Transport(*SUBGRAPHS.values())
+    pipeline = Pipeline(Runtime(Supergraph.from_sdl(SDL), transport, refuse="operation"))
+    query = "{ things { __typename } }"
+    answer = await pipeline.execute(GraphQLRequest(query), RequestContext())
+    assert answer.data == {"things": [{"__typename": "Note"}] * 2}
+    await pipeline.close()
