@@ -161,7 +161,8 @@ class Pipeline:
         if work.kind == "subscription":
             return self._stream(runtime, work, context)
         incremental = work.planned.incremental
-        if incremental is not None and request.incremental and work.kind == "query":
+        # An explanation is one of the whole answer.
+        if incremental is not None and request.incremental and not context.explain:
             parts = self._parts(runtime, incremental, work, context, request.incremental)
             return IncrementalStream(parts, request.incremental)
         return await self.execute(request, context)

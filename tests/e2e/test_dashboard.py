@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -63,3 +64,33 @@ async def test_keys_come_in_the_order_in_which_the_client_wrote_them(nexus: Nexu
 async def test_a_stranger_has_no_dashboard(nexus: Nexus) -> None:
     answer = await nexus.graphql(dashboard_query())
     assert answer == {"data": {"me": None}}
+
+
+DEFERRED = """query Dashboard { me { name memberships(first: 1) { edges { node { role organization {
+  name
+  ... @defer(label: "money") { plan { name } creditBalance { amount } }
+  ... @defer(label: "files") { storageUsage { limitBytes } }
+} } } } } }"""
+
+
+async def test_what_is_deferred_comes_after_the_rest(nexus: Nexus) -> None:
+    ada = await sign_up(nexus, "Ada")
+    await create_organization(ada)
+    response = await nexus.client.post(
+        "/graphql",
+        json={"query": DEFERRED},
+        headers={
+            "authorization": f"Bearer {ada.token}",
+            "accept": "multipart/mixed;incrementalSpec=v0.2",
+        },
+    )
+    pieces = response.text.split("\r\n--graphql")[1:-1]
+    first, *rest = (json.loads(piece.split("\r\n\r\n")[1]) for piece in pieces)
+    organization = first["data"]["me"]["memberships"]["edges"][0]["node"]["organization"]
+    assert organization == {"name": "Lumen"}
+    labels = {one["id"]: one["label"] for one in first["pending"]}
+    parts = [patch for part in rest for patch in part["incremental"]]
+    assert {labels[patch["id"]] for patch in parts} == {"money", "files"}
+    for patch in parts:
+        organization.update(patch["data"])
+    assert first["data"] == await ada.data(DEFERRED)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from starlette.requests import HTTPConnection
 
 from gateway.context import RequestContext
 from gateway.federation.supergraph import Supergraph
@@ -121,8 +122,8 @@ async def served() -> AsyncIterator[Served]:
     subgraphs.open("shop")
     pipeline = Pipeline(Runtime(Supergraph.from_sdl(SDL), subgraphs))
 
-    async def context(_: object) -> RequestContext:
-        return RequestContext()
+    async def context(connection: HTTPConnection) -> RequestContext:
+        return RequestContext(explain="x-nexus-explain" in connection.headers)
 
     async with serving(GraphQLHTTP(pipeline, context), lifespan="off") as url:
         yield Served(url, subgraphs)
@@ -234,6 +235,15 @@ async def test_the_format_is_the_one_that_the_client_prefers(
         assert response.headers["content-type"].endswith(content_type)
     else:
         assert response.json()["data"]["books"][0]["best"]["text"] == "Good."
+
+
+async def test_an_answer_that_is_explained_comes_whole(served: Served) -> None:
+    served.subgraphs.open("stock", "critics")
+    async with httpx.AsyncClient(timeout=5) as client:
+        headers = {"accept": f"{OLD}, application/json", "x-nexus-explain": "1"}
+        answer = (await client.post(served.url, json={"query": QUERY}, headers=headers)).json()
+    assert answer["data"]["books"][0]["left"] == 3
+    assert len(answer["extensions"]["explain"]["fetches"]) == 3
 
 
 @pytest.mark.parametrize("client", ["apollo-20220824", "apollo-v0.2", "urql"])
