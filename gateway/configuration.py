@@ -489,13 +489,18 @@ class Configuration(_Section):
 
     def check_subgraphs(self, names: Iterable[str]) -> None:
         """Raise `ConfigurationError` for sections of subgraphs that there are not."""
-        unknown = sorted(set(self.subgraphs) - set(names))
+        known = set(names)
+        sections: dict[str, Iterable[str]] = {
+            "subgraphs": self.subgraphs,
+            "cost.subgraphs": self.cost.subgraphs,
+        }
+        unknown = [
+            f"{section}.{name}: the supergraph has no such subgraph"
+            for section, found in sections.items()
+            for name in sorted(set(found) - known)
+        ]
         if unknown:
-            raise ConfigurationError(
-                "\n".join(
-                    f"subgraphs.{name}: the supergraph has no such subgraph" for name in unknown
-                )
-            )
+            raise ConfigurationError("\n".join(unknown))
 
 
 _NOTHING = SubgraphSection()

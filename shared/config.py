@@ -68,6 +68,15 @@ LimitName = Literal[
 ]
 
 
+def _known(name: str) -> str:
+    if name not in SUBGRAPHS:
+        raise ValueError(f"there is no subgraph {name!r}")
+    return name
+
+
+_Subgraph = Annotated[str, AfterValidator(_known)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -197,7 +206,7 @@ class CostSettings(_Section):
     max: int = Field(default=10_000, ge=1)
     actual: CostMode = "off"
     list_size: int = Field(default=10, ge=0)
-    subgraphs: dict[str, Annotated[int, Field(ge=0)]] = {}
+    subgraphs: dict[_Subgraph, Annotated[int, Field(ge=0)]] = {}
     expose: bool = False
 
 

@@ -22,6 +22,7 @@ from gateway.federation.transport import SubgraphRequest, SubgraphResponse
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime, Transport
 from shared.auth import ANONYMOUS, Identity
+from shared.config import ConfigurationError, load
 from shared.protocols.http import GraphQLHTTP
 from shared.protocols.service import GraphQLRequest, GraphQLResult, IncrementalStream
 from tests.gateway.bookshop import SDL, Bookshop, make_bookshop
@@ -443,3 +444,24 @@ async def test_who_may_have_an_explanation_is_told_the_cost(
         answer = (await client.post(url, json=payload, headers=headers)).json()
     assert answer["extensions"]["cost"] == COST
     assert ("explain" in answer["extensions"]) is bool(header)
+
+
+async def test_a_maximum_for_a_subgraph_that_there_is_not_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="^cost.subgraphs.nope: the supergraph has no"):
+        async with served(tmp_path, "cost: {subgraphs: {nope: 1, books: 1}}"):
+            pass
+
+
+def test_the_products_settings_name_its_subgraphs_and_its_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NEXUS_SECRET_KEY", "x" * 32)
+    monkeypatch.setenv("NEXUS_ENV", "test")
+    monkeypatch.setenv("NEXUS_GRAPHQL__COST__SUBGRAPHS", '{"billing": 3}')
+    monkeypatch.setenv("NEXUS_GRAPHQL__MEASURED_LIMITS", '["depth", "body"]')
+    graphql = load().graphql
+    assert graphql.cost.subgraphs == {"billing": 3}
+    assert graphql.measured_limits == {"depth", "body"}
+    monkeypatch.setenv("NEXUS_GRAPHQL__COST__SUBGRAPHS", '{"nope": 3}')
+    with pytest.raises(ConfigurationError, match="there is no subgraph 'nope'"):
+        load()
