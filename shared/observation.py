@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 
 from shared import deadline
 from shared.errors import NexusError
+from shared.labels import Labels
 from shared.logger import get_logger, request_id, service_name
 from shared.telemetry import REQUEST_DURATION, remote_context, request_span
 
@@ -41,8 +42,8 @@ def _nothing(_: Scope) -> str | None:
 class Observed:
     """ASGI middleware around everything a server does.
 
-    ``operation`` names the GraphQL operation of a finished request; only so many
-    different names become labels of the metric, the rest count as ``other``.
+    ``operation`` names the GraphQL operation of a finished request; those that
+    are used most become labels of the metric, the rest count as ``other``.
     ``client`` says what its client calls itself.
     With ``inherits_deadline`` a caller may say how long it waits, as one of our
     own processes does; a client of the public edge may not.  Every response gets
@@ -69,7 +70,7 @@ class Observed:
         self._timeout_seconds = timeout_seconds
         self._operation = operation
         self._client = client
-        self._labelled: set[str] = set()
+        self._labels = Labels(_MOST_OPERATIONS, self._forget)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -153,12 +154,10 @@ class Observed:
         )
 
     def _label(self, operation: str | None) -> str:
-        if operation is None or operation in self._labelled:
-            return operation or ""
-        if len(self._labelled) >= _MOST_OPERATIONS:
-            return "other"
-        self._labelled.add(operation)
-        return operation
+        return self._labels.of(operation) if operation else ""
+
+    def _forget(self, operation: str) -> None:
+        REQUEST_DURATION.remove_by_labels({"service": self._service, "operation": operation})
 
 
 def _request_id(headers: Headers) -> str:
