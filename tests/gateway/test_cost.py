@@ -447,7 +447,7 @@ async def test_who_may_have_an_explanation_is_told_the_cost(
 
 
 async def test_a_maximum_for_a_subgraph_that_there_is_not_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="^cost.subgraphs.nope: the supergraph has no"):
+    with pytest.raises(ConfigurationError, match=r"^cost\.subgraphs\.nope: the supergraph has no"):
         async with served(tmp_path, "cost: {subgraphs: {nope: 1, books: 1}}"):
             pass
 
