@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from random import Random
 from typing import Any
 
 import orjson
@@ -22,6 +23,8 @@ from shared.auth import Identity
 from shared.protocols.service import GraphQLRequest, GraphQLResult, IncrementalStream
 from tests.federation.areas import areas
 from tests.federation.authorization import SUBGRAPHS, SUPERGRAPH_FILE
+from tests.federation.deferring import deferring, put
+from tests.federation.operations import random_operation
 from tests.federation.scripted import supergraph
 from tests.federation.subgraphs import InMemory, Subgraph
 
@@ -334,6 +337,37 @@ async def test_an_object_of_a_refused_type_gets_no_part(caller: Caller) -> None:
     found = {str(patch["path"]): patch["data"] for one in rest for patch in one["incremental"]}
     assert found["['things', 0]"] == {"text": "milk"}
     assert "content" not in caller.asked
+
+
+async def test_whatever_is_deferred_the_same_is_refused(caller: Caller) -> None:
+    seen = whole_parts = 0
+    for seed in range(160):
+        random = Random(seed)  # noqa: S311
+        whole = random_operation(caller.runtime.supergraph.api_schema, random)
+        has: dict[str, Any] = {
+            "identity": random.choice((KNOWN, Identity())),
+            "scopes": frozenset(random.choice(((), ("admin",), ("stars",)))),
+        }
+        request = GraphQLRequest(deferring(whole, random), incremental="deferspec=20220824")
+        stream = await caller.pipeline.subscribe(request, RequestContext(**has))
+        if isinstance(stream, GraphQLResult):
+            continue
+        seen += 1
+        first, *rest = [orjson.loads(part.encode()) async for part in stream]
+        together, told = first["data"], refused_in(first)
+        patches = [patch for part in rest for patch in part["incremental"]]
+        for patch in patches:
+            told += refused_in(patch)
+            if patch["data"] is not None:
+                together = put(together, patch["path"], patch["data"])
+        plain, refused = await caller.ask(whole, **has)
+        assert {str(path) for path in told} <= {str(path) for path in refused}, request.query
+        # Of what a null took along nothing more is told.
+        if first["data"] is not None and all(patch["data"] is not None for patch in patches):
+            whole_parts += 1
+            assert together == plain, request.query
+            assert sorted(map(str, told)) == sorted(map(str, refused)), request.query
+    assert seen > whole_parts > 10
 
 
 def test_a_supergraph_without_rules_has_none() -> None:

@@ -8,8 +8,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from graphql import InlineFragmentNode, Visitor, parse, print_ast, visit
-from graphql.language import SelectionSetNode
 
 from gateway.federation.execution import (
     FetchReport,
@@ -22,6 +20,7 @@ from gateway.federation.operation.prepare import InvalidRequest, parse_and_valid
 from gateway.federation.plan import AT, Entities, Fetch, QueryPlan, RequireField, RequireFragment
 from gateway.federation.planner import plan
 from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
+from tests.federation.deferring import deferring, put
 from tests.federation.operations import random_operation
 from tests.federation.scripted import Scripted, answer, supergraph
 from tests.federation.subgraphs import InMemory
@@ -509,57 +508,13 @@ class Shuffled(InMemory):
         self.waiting.pop(self.random.randrange(len(self.waiting))).set_result(None)
 
 
-class Deferring(Visitor):
-    """Puts some of what is selected into deferred fragments, some of it twice."""
-
-    def __init__(self, random: Random) -> None:
-        super().__init__()
-        self.random = random
-        self.labels = 0
-
-    def leave_selection_set(self, node: SelectionSetNode, *_: Any) -> SelectionSetNode | None:
-        if self.random.random() < 0.6:
-            return None
-        chosen = [one for one in node.selections if self.random.random() < 0.6]
-        if not chosen:
-            return None
-        self.labels += 1
-        kept = [one for one in node.selections if one not in chosen or self.random.random() < 0.2]
-        (fragment,) = parse(f'{{ ... @defer(label: "l{self.labels}") {{ a }} }}').definitions
-        inline = fragment.selection_set.selections[0]  # type: ignore[attr-defined]
-        deferred = InlineFragmentNode(
-            directives=inline.directives,
-            selection_set=SelectionSetNode(selections=tuple(chosen)),
-        )
-        return SelectionSetNode(selections=(*kept, deferred))
-
-
-def merge(data: Any, patch: Any) -> Any:
-    """What a client makes of two answers about the same place."""
-    if isinstance(data, dict) and isinstance(patch, dict):
-        return {**data, **{key: merge(data.get(key), value) for key, value in patch.items()}}
-    if isinstance(data, list) and isinstance(patch, list):
-        return [merge(mine, theirs) for mine, theirs in zip(data, patch, strict=True)]
-    assert data is None or data == patch
-    return patch
-
-
-def put(data: Any, path: list[Any], patch: Any) -> Any:
-    """The response after a patch."""
-    if not path:
-        return merge(data, patch)
-    copy = data.copy()
-    copy[path[0]] = put(data[path[0]], path[1:], patch)
-    return copy
-
-
 async def test_all_parts_together_are_the_whole_answer() -> None:
     schema = supergraph().api_schema
     seen = parts = nested = bubbled = 0
     for seed in range(600):
         random = Random(seed)  # noqa: S311
         whole = random_operation(schema, random)
-        source = print_ast(visit(parse(whole), Deferring(random)))
+        source = deferring(whole, random)
         try:
             found, variables = incremental(source)
         except InvalidRequest:
