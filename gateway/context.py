@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["RequestContext", "client_of", "operation_of", "remember", "remembered"]
 
 _KEY = "nexus.context"
+_LONGEST_NAME = 100
 
 
 @dataclass(slots=True)
@@ -78,4 +79,6 @@ def client_of(scope: Scope) -> str | None:
 def operation_of(scope: Scope) -> str | None:
     """The name of the GraphQL operation that a request ran, if it had one."""
     context = remembered(scope)
-    return context.operation_name if context is not None else None
+    if context is None or context.operation_name is None:
+        return None
+    return context.operation_name[:_LONGEST_NAME]

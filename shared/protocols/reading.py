@@ -34,11 +34,7 @@ _PREFLIGHT_HEADERS = (
     "graphql-require-preflight",
     "x-apollo-operation-name",
 )
-_SIMPLE_CONTENT_TYPES = (
-    "application/x-www-form-urlencoded",
-    "multipart/form-data",
-    "text/plain",
-)
+_LONGEST_NAME = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +83,8 @@ def refuse_forgery(method: str, headers: Headers) -> None:
     """
     if method == "POST" or any(name in headers for name in _PREFLIGHT_HEADERS):
         return
-    content_type = headers.get("content-type")
-    if content_type is not None and _media_type(content_type) not in _SIMPLE_CONTENT_TYPES:
+    # Browsers have let pages send odd content types unasked, but never this one.
+    if _media_type(headers.get("content-type", "")) == "application/json":
         return
     site = headers.get("sec-fetch-site")
     if site in ("same-origin", "none"):
@@ -142,13 +138,17 @@ def parse_operation(payload: object, *, read_only: bool = False) -> GraphQLReque
     if not isinstance(payload, dict):
         raise BadRequest("The body must be a JSON object with the operation in 'query'.")
     extensions = _mapping(payload, "extensions")
-    document_id = _text(payload, "documentId")
+    # Relay's own example says `doc_id`.
+    document_id = _text(payload, "documentId") or _text(payload, "doc_id")
     query = _text(payload, "query")
-    if not query and document_id is None and "persistedQuery" not in extensions:
+    if not query and document_id is None and not _names_a_document(extensions):
         raise BadRequest("'query' is missing.")
+    operation_name = _text(payload, "operationName") or None
+    if operation_name is not None and len(operation_name) > _LONGEST_NAME:
+        raise BadRequest("'operationName' is too long.")
     return GraphQLRequest(
         query=query or "",
-        operation_name=_text(payload, "operationName") or None,
+        operation_name=operation_name,
         variables=_mapping(payload, "variables"),
         extensions=extensions,
         document_id=document_id,
@@ -173,6 +173,11 @@ def _parse_query_string(query_string: bytes) -> GraphQLRequest:
         else:
             payload.pop(name, None)
     return parse_operation(payload, read_only=True)
+
+
+def _names_a_document(extensions: Mapping[str, Any]) -> bool:
+    persisted = extensions.get("persistedQuery")
+    return isinstance(persisted, dict) and isinstance(persisted.get("sha256Hash"), str)
 
 
 def _json(text: str | bytes, what: str) -> object:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
+import uuid
 from typing import Any
 
 import jwt
@@ -16,6 +18,7 @@ from shared.config import Settings
 from tests.clients import node, npm_packages
 from tests.e2e.conftest import Start
 from tests.e2e.people import create_organization, sign_up
+from tests.hostile import HOSTILE
 from tests.support.nexus import Nexus, running
 
 GRAPHQL = "application/graphql-response+json"
@@ -217,6 +220,41 @@ async def test_in_production_only_a_signature_explains(settings: Settings) -> No
                 headers={"x-nexus-explain": value},
             )
             assert ("extensions" in answer.json()) is explained
+
+
+async def test_hostile_requests_are_refused_as_in_production(settings: Settings) -> None:
+    section = {**settings.graphql.model_dump(), "introspection": False, "explain": False}
+    values = {name: getattr(settings, name) for name in Settings.model_fields}
+    async with running(Settings(**{**values, "graphql": section}), "monolith") as nexus:
+        for hostile in HOSTILE:
+            await hostile.refused(nexus.client)
+        misspelt = await nexus.graphql("{ plan { nam } mee { id } }")
+        assert "errors" in misspelt
+        assert "Did you mean" not in json.dumps(misspelt)
+
+
+async def test_a_document_that_one_process_was_told_another_knows(nexus: Nexus) -> None:
+    query = f"query Plans{uuid.uuid4().hex} {{ plans {{ name }} }}"
+    digest = hashlib.sha256(query.encode()).hexdigest()
+    persisted = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": digest}}}
+    told = await nexus.client.post("/graphql", json={"query": query, **persisted})
+    async with running(nexus.settings, nexus.mode) as other:
+        asked = await other.client.post("/graphql", json=persisted)
+    assert asked.json() == told.json()
+    assert asked.json()["data"]["plans"]
+
+
+async def test_a_large_answer_is_compressed_for_who_accepts_it(monolith: Nexus) -> None:
+    query = "{" + " ".join(f"a{n}: plans {{ name description }}" for n in range(20)) + "}"
+    body = {"query": query}
+    response = await monolith.client.post(
+        "/graphql", json=body, headers={"accept-encoding": "gzip"}
+    )
+    plain = await monolith.client.post("/graphql", json=body, headers={"accept-encoding": "br"})
+    assert response.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert response.json() == plain.json()
+    assert "errors" not in plain.json()
 
 
 async def test_a_null_is_explained_by_what_failed(monolith: Nexus) -> None:

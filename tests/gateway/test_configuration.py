@@ -27,11 +27,12 @@ from shared.auth import ANONYMOUS, Identity
 from shared.config import ConfigurationError
 from shared.protocols.http import GraphQLHTTP
 from tests.gateway.bookshop import SDL, Bookshop, make_bookshop
+from tests.hostile import HOSTILE
 from tests.serving import serving
 from tests.support.nexus import ROOT
 
 WRONG = """
-server: {timeout_seconds: "3", corse: {}}
+server: {timeout_seconds: "3", corse: {}, cors: {origins: ["*"], credentials: true}}
 headers:
   request:
     - propagate: {named: a, matching: b}
@@ -40,6 +41,7 @@ headers:
     - insert: {name: x, value: "env:NOT_THERE"}
     - remove: {}
     - {}
+  response: [{named: Content-Length}]
 subgraphs:
   books: {url: ftp://books, timeout_seconds: -1}
 documents:
@@ -50,6 +52,8 @@ explain: {secret: file:none}
 PROBLEMS = {
     "server.timeout_seconds: Input should be a valid number",
     "server.corse: unknown",
+    "server.cors: credentials need exact origins",
+    "headers.response.0.named: Content-Length is the gateway's own",
     "headers.request.0.propagate: say either named or matching",
     "headers.request.1.propagate.matching: not a regular expression",
     "headers.request.2.propagate: rename and default go with named",
@@ -87,6 +91,7 @@ def test_every_mistake_is_told_at_once_with_its_place(tmp_path: Path) -> None:
         ("server: {}\nserver: {}", "server stands there twice"),
         ("server: [", "is not YAML"),
         ("[]", "the file: "),
+        ("server: {cors: {origins: ['https://app.example/']}}", "not an origin"),
         ("server: {cors: {origins: {1: 2}}}", "server.cors.origins"),
         ("explain: {secret: 'file:empty'}", "is empty"),
     ],
@@ -152,6 +157,7 @@ class Behind:
     bookshop: Bookshop = field(default_factory=Bookshop)
     seen: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
+    caching: dict[str, str] = field(default_factory=dict)
     sdl: str = SDL
     addresses: dict[str, str] = field(default_factory=dict)
 
@@ -164,14 +170,21 @@ class Behind:
 
         async def adding(scope: Scope, receive: Receive, send: Send) -> None:
             async def sending(message: Message) -> None:
-                if message["type"] == "http.response.start" and name in self.cookies:
-                    cookie = (b"set-cookie", self.cookies[name].encode())
-                    message["headers"] += [cookie, (b"x-from", name.encode())]
+                if message["type"] == "http.response.start":
+                    message["headers"] += self.added(name)
                 await send(message)
 
             await app(scope, receive, sending)
 
         return adding
+
+    def added(self, name: str) -> list[tuple[bytes, bytes]]:
+        headers = []
+        if name in self.cookies:
+            headers += [(b"set-cookie", self.cookies[name].encode()), (b"x-from", name.encode())]
+        if name in self.caching:
+            headers.append((b"cache-control", self.caching[name].encode()))
+        return headers
 
 
 Start = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -482,3 +495,40 @@ async def until_up(client: httpx.AsyncClient) -> None:
                 await asyncio.to_thread(lambda: None)
             else:
                 return
+
+
+async def test_hostile_requests_are_refused(start: Start) -> None:
+    client = await start("introspection: {enabled: false}")
+    for hostile in HOSTILE:
+        await hostile.refused(client)
+
+
+async def test_what_a_client_is_told_of_the_schema_is_no_more_than_it_said(start: Start) -> None:
+    client = await start("introspection: {enabled: false}")
+    for query in (
+        "{ authrs { name } }",
+        "{ author(idd: 1) { name } }",
+        "query($a: ID) { authors { name(a: $a) } }",
+        "{ authors { ... on Authr { name } } }",
+        "query($a: Itn) { authors { name } }",
+        "{ authors { name @inclde(if: true) } }",
+        "mutation { renam }",
+    ):
+        answer = await ask(client, query)
+        assert "errors" in answer
+        assert "Did you mean" not in json.dumps(answer), query
+
+
+async def test_answers_for_different_clients_are_kept_apart(start: Start, behind: Behind) -> None:
+    behind.caching = {"authors": "public, max-age=60", "books": "public, max-age=9, s-maxage=5"}
+    client = await start("headers: {request: [{propagate: {named: authorization}}]}")
+    shared = await client.post("/graphql", json={"query": BOTH})
+    assert shared.headers["cache-control"] == "public, max-age=5"
+    headers = {"authorization": "mine"}
+    mine = await client.post("/graphql", json={"query": BOTH}, headers=headers)
+    assert mine.headers["cache-control"] == "private, max-age=5"
+    failed = await client.post("/graphql", json={"query": "{ authors { name } bug }"})
+    assert failed.headers["cache-control"] == "no-store"
+    del behind.caching["books"]
+    silent = await client.post("/graphql", json={"query": BOTH})
+    assert silent.headers["cache-control"] == "no-store"
