@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -46,6 +47,7 @@ class _Writer:
     schema: GraphQLSchema
     random: Random
     budget: int
+    arguments: Mapping[str, Sequence[str]]
     fragments: list[str] = field(default_factory=list)
 
     def selections(self, type_: object, depth: int) -> str:
@@ -81,7 +83,7 @@ class _Writer:
         arguments = []
         for argument, known in definition.args.items():
             if known.default is None or self.random.random() < 0.6:
-                arguments.append(f"{argument}: {self.random.choice(ARGUMENTS[argument])}")
+                arguments.append(f"{argument}: {self.random.choice(self.arguments[argument])}")
         given = f"({', '.join(arguments)})" if arguments else ""
         inner = get_named_type(definition.type)
         below = f" {{ {self.selections(inner, depth - 1)} }}" if is_composite_type(inner) else ""
@@ -121,10 +123,15 @@ class _Writer:
 
 
 def random_operation(
-    schema: GraphQLSchema, random: Random, *, depth: int = 4, mutation: bool = False
+    schema: GraphQLSchema,
+    random: Random,
+    *,
+    depth: int = 4,
+    mutation: bool = False,
+    arguments: Mapping[str, Sequence[str]] = ARGUMENTS,
 ) -> str:
     """An operation that is well-formed; it may be invalid where its fields do not merge."""
-    writer = _Writer(schema, random, random.randint(5, 60))
+    writer = _Writer(schema, random, random.randint(5, 60), arguments)
     body = writer.selections(schema.mutation_type if mutation else schema.query_type, depth)
     text = " ".join([f"{{ {body} }}", *writer.fragments])
     used = set(re.findall(r"\$\w+", text))
