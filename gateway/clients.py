@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter
 
+from shared.labels import Labels
+
 if TYPE_CHECKING:
     from gateway.context import RequestContext
 
@@ -15,26 +17,24 @@ _OPERATIONS = Counter(
     "graphql_client_operations_total", "Operations, by client.", ("client", "version")
 )
 _MOST = 100
+_BETWEEN = "\0"
 
 
 class Clients:
-    """Counts operations; only so many different clients have a number of their own."""
+    """Counts operations; the clients that send most have a number of their own."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Counter] = {}
+        self._labels = Labels(_MOST, self._forget)
 
     def count(self, context: RequestContext) -> None:
         """Count one operation of the client, if it says what it is."""
         if context.client_name is None:
             return
-        client = context.client_name, context.client_version or ""
-        counter = self._known.get(client)
-        if counter is None:
-            counter = self._label(client)
-        counter.inc()
+        client = f"{context.client_name}{_BETWEEN}{context.client_version or ''}"
+        name, _, version = self._labels.of(client).partition(_BETWEEN)
+        _OPERATIONS.labels(name, version).inc()
 
-    def _label(self, client: tuple[str, str]) -> Counter:
-        if len(self._known) >= _MOST:
-            return _OPERATIONS.labels("other", "")
-        counter = self._known[client] = _OPERATIONS.labels(*client)
-        return counter
+    @staticmethod
+    def _forget(client: str) -> None:
+        name, _, version = client.partition(_BETWEEN)
+        _OPERATIONS.remove(name, version)
