@@ -139,10 +139,10 @@ class Runtime:
         self._weights = Weights(supergraph, self.costs.list_size)
         self._hide_suggestions = hide_suggestions
         self._prepared: LruCache[tuple[str, str | None], Document | _Failure] = LruCache(
-            entries=_ENTRIES, weight=_BYTES
+            entries=_ENTRIES, weight=_BYTES, name="documents"
         )
         self._plans: LruCache[tuple[Any, ...], Planned | _Failure] = LruCache(
-            entries=_ENTRIES, weight=_BYTES
+            entries=_ENTRIES, weight=_BYTES, name="plans"
         )
         self._by_operation: LruCache[tuple[Any, ...], ExecutablePlan] = LruCache(
             entries=_ENTRIES, weight=_BYTES

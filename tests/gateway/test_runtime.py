@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from gateway.cache import LruCache
 from gateway.context import RequestContext
@@ -141,6 +142,20 @@ def test_a_cache_is_bounded_by_weight() -> None:
     cache.put("c", 4, weight=1)
     cache.put("d", 5, weight=11)
     assert [key for key, _ in cache.latest()] == ["c", "b"]
+
+
+async def test_metrics_tell_how_often_operations_were_known() -> None:
+    def count(cache: str, result: str) -> float:
+        labels = {"cache": cache, "result": result}
+        return REGISTRY.get_sample_value("cache_requests_total", labels) or 0
+
+    kinds = [(cache, result) for cache in ("documents", "plans") for result in ("hit", "miss")]
+    before = [count(*kind) for kind in kinds]
+    pipeline = Pipeline(runtime())
+    for _ in range(4):
+        await pipeline.execute(GraphQLRequest("{ authors { id } }"), RequestContext())
+    after = [count(*kind) for kind in kinds]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [3, 1, 3, 1]
 
 
 def test_a_user_stays_on_one_side_of_a_percentage() -> None:
