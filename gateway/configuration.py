@@ -391,11 +391,26 @@ class Keys(_Section):
     def _is_one(self) -> Keys:
         if (self.file is None) == (self.url is None):
             raise ValueError("say either file or url")
+        if self.file is not None and not self.file.is_file():
+            raise ValueError(f"{self.file} is not a file")
         return self
 
 
-Rsa = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
-Algorithm = Rsa | Literal["ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"]
+Algorithm = Literal[
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "HS256",
+    "HS384",
+    "HS512",
+]
 
 
 class TokenIssuer(_Section):

@@ -636,6 +636,7 @@ async def test_what_would_be_refused_may_only_be_logged(address: str, tmp_path: 
     [
         ({"issuers": [{"keys": {}}]}, "say either file or url"),
         ({"issuers": [{"keys": {"file": "a", "url": "http://a"}}]}, "say either file or url"),
+        ({"issuers": [{"keys": {"file": "/no/such/file"}}]}, "is not a file"),
         ({"issuers": [{"keys": {"url": "http://a"}, "algorithms": ["none"]}]}, "none"),
         ({"issuers": [{"keys": {"url": "http://a"}, "algorithms": []}]}, "at least 1"),
     ],
