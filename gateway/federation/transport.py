@@ -36,7 +36,8 @@ class SubgraphRequest:
 class SubgraphResponse:
     """What a subgraph answered, as plain Python values.
 
-    The executor only reads ``data``: a transport may share it between callers.
+    The executor only reads ``data``, which a transport may share between callers,
+    unless the answer is ``exclusive``: then nobody else has any part of it.
     ``headers`` holds the response headers a gateway may want to merge
     (``cache-control``); a local transport leaves it empty.
     """
@@ -45,6 +46,7 @@ class SubgraphResponse:
     errors: tuple[Mapping[str, Any], ...] = ()
     extensions: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    exclusive: bool = False
 
 
 class SubgraphError(Exception):

@@ -298,9 +298,9 @@ def _response(
     if not isinstance(data, dict | None) or not _is_errors(errors):
         raise _no_graphql(subgraph, status)
     extensions = payload.get("extensions")
-    return SubgraphResponse(
-        data, tuple(errors), extensions if isinstance(extensions, dict) else {}, headers
-    )
+    if not isinstance(extensions, dict):
+        extensions = {}
+    return SubgraphResponse(data, tuple(errors), extensions, headers, exclusive=True)
 
 
 def _is_errors(errors: object) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -147,14 +148,13 @@ class Traffic:
         try:
             response = await self._patiently(ask, request)
         except SubgraphError as error:
-            flight.land(error)
+            flight.fail(error)
             raise
         except BaseException:
-            flight.land(_Abandoned())
+            flight.fail(_Abandoned())
             raise
         else:
-            flight.land(response)
-            return response
+            return flight.land(response)
         finally:
             if self._in_flight.get(key) is flight:
                 del self._in_flight[key]
@@ -199,12 +199,17 @@ class _Flight:
         self._waiting.append(future)
         return await future
 
-    def land(self, outcome: SubgraphResponse | Exception) -> None:
-        """Give all who wait the same."""
+    def land(self, response: SubgraphResponse) -> SubgraphResponse:
+        """Give all who wait the same; returns it."""
+        if self._waiting:
+            response = replace(response, exclusive=False)
         for future in self._waiting:
-            if future.done():
-                continue
-            if isinstance(outcome, Exception):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
+            if not future.done():
+                future.set_result(response)
+        return response
+
+    def fail(self, error: Exception) -> None:
+        """Raise the same where they wait."""
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(error)

@@ -181,7 +181,10 @@ class Call:
 
 
 class InMemory:
-    """The transport over subgraphs in memory; keeps what was asked and what was refused."""
+    """The transport over subgraphs in memory; keeps what was asked and what was refused.
+
+    Every other answer is the engine's to write into, which must make no difference.
+    """
 
     def __init__(self, *subgraphs: Subgraph) -> None:
         self.subgraphs = {one.name: one for one in subgraphs}
@@ -201,6 +204,7 @@ class InMemory:
         return SubgraphResponse(
             result.data,
             tuple(error.formatted for error in result.errors or ()),
+            exclusive=len(self.calls) % 2 == 0,
         )
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:

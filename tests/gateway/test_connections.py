@@ -125,7 +125,7 @@ def test_a_request_is_sent_whole_and_the_connection_is_kept(run: Run) -> None:
         (b"transfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", b"abc"),
         (b"\r\nuntil the end", b"until the end"),
         (b"connection: close\r\ncontent-length: 1\r\n\r\na", b"a"),
-        (b"content-encoding: gzip\r\n\r\n" + gzip.compress(b"small"), b"small"),
+        (b"content-encoding: gzip\r\n\r\n" + gzip.compress(b"small", mtime=0), b"small"),
     ],
     ids=["chunked", "until closed", "close", "gzip"],
 )
@@ -158,6 +158,17 @@ def test_every_form_of_body_is_read(run: Run, sent: bytes, body: bytes) -> None:
             b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n" + gzip.compress(b"a" * 99)[:-9],
             NotAnswered,
         ),
+    ],
+    ids=[
+        "not HTTP",
+        "half a body",
+        "nothing",
+        "unknown encoding",
+        "wrong encoding",
+        "long body",
+        "long header",
+        "long when unpacked",
+        "half an archive",
     ],
 )
 def test_a_broken_answer_is_an_error_and_the_next_one_is_not(

@@ -1,4 +1,4 @@
-"""Merging what subgraphs answer into one response, without ever writing into their answers.
+"""Merging what subgraphs answer into one response, without writing into what others read.
 
 A transport may hand one answer to several requests, and one entity may sit at
 several places of a response.  So the engine must own every object it writes
@@ -8,6 +8,7 @@ fetches write to, and only the way down to them is copied.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ __all__ = ["Merger", "Plot", "Shape", "plot_plan", "rename_keys", "shape_of"]
 
 Shape = dict[str, "Shape"]
 """Response keys, each with those below it; a leaf has none."""
+
+Take = Callable[[Any, "Plot"], Any]
 
 Plot = dict[str, "Plot"]
 """The keys below an object where writing needs care, each with the keys below that.
@@ -142,11 +145,14 @@ class Merger:
 
     objects: Collection[str]
 
-    def merge(self, target: dict[str, Any], source: Mapping[str, Any], plot: Plot) -> bool:
+    def merge(
+        self, target: dict[str, Any], source: Mapping[str, Any], plot: Plot, take: Take
+    ) -> bool:
         """Write `source` into `target`, which the engine owns.
 
-        Returns False if the two disagree on the shape of a value; what was
-        there first stays.
+        `take` makes parts of the source the engine's: `own` or, where the whole
+        source is the engine's already, `as_it_is`.  Returns False if the two
+        disagree on the shape of a value; what was there first stays.
         """
         if not plot:
             target.update(source)
@@ -159,39 +165,44 @@ class Merger:
                 continue
             old = target.get(key)
             if old is None:
-                target[key] = own(value, below)
+                target[key] = take(value, below)
             elif key == "__typename":
                 # An interface's name, from an `@interfaceObject`, gives way to the real one.
                 if type(old) is not str or old not in self.objects:
                     target[key] = value
             elif type(old) is dict:
-                fits = self._merge_inner(old, value, below) and fits
+                fits = self._merge_inner(old, value, below, take) and fits
             elif type(old) is list:
-                fits = self._merge_lists(old, value, below) and fits
+                fits = self._merge_lists(old, value, below, take) and fits
             elif value is not None:
                 target[key] = value
         return fits
 
-    def _merge_inner(self, old: dict[str, Any], value: Any, plot: Plot) -> bool:
+    def _merge_inner(self, old: dict[str, Any], value: Any, plot: Plot, take: Take) -> bool:
         if type(value) is dict:
-            return self.merge(old, value, plot)
+            return self.merge(old, value, plot, take)
         return value is None
 
-    def _merge_lists(self, old: list[Any], new: Any, plot: Plot) -> bool:
+    def _merge_lists(self, old: list[Any], new: Any, plot: Plot, take: Take) -> bool:
         """Merge element by element; both lists come from the same place, so they are as long."""
         if type(new) is not list:
             return new is None
         fits = len(old) == len(new)
         for index, (mine, theirs) in enumerate(zip(old, new, strict=False)):
             if mine is None:
-                old[index] = own(theirs, plot)
+                old[index] = take(theirs, plot)
             elif type(mine) is dict:
-                fits = self._merge_inner(mine, theirs, plot) and fits
+                fits = self._merge_inner(mine, theirs, plot, take) and fits
             elif type(mine) is list:
-                fits = self._merge_lists(mine, theirs, plot) and fits
+                fits = self._merge_lists(mine, theirs, plot, take) and fits
             elif theirs is not None:
                 old[index] = theirs
         return fits
+
+
+def as_it_is(value: Any, _: Plot) -> Any:
+    """Return the value, of which nobody else has any part."""
+    return value
 
 
 def own(value: Any, plot: Plot) -> Any:

@@ -16,13 +16,13 @@ from gateway.federation.execution.errors import (
     root_errors,
     undo_aliases,
 )
-from gateway.federation.execution.merge import rename_keys
+from gateway.federation.execution.merge import as_it_is, own, rename_keys
 from gateway.federation.transport import SubgraphError, SubgraphRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gateway.federation.execution.merge import Merger, Plot
+    from gateway.federation.execution.merge import Merger, Plot, Take
     from gateway.federation.execution.positions import Position, ResponsePath
     from gateway.federation.execution.representations import Batch, EntityBuilder
     from gateway.federation.plan import Fetch, KeyRenamer
@@ -158,10 +158,12 @@ class Run:
             self._note(step, batches, response)
         if type(response.data) is dict:
             if step.calls:
-                complete = self._merge_entities(step, batches, response.data)
+                complete = self._merge_entities(
+                    step, batches, response.data, exclusive=response.exclusive
+                )
             else:
                 complete = True
-                self._merge_root(step, response.data)
+                self._merge_root(step, response.data, exclusive=response.exclusive)
         else:
             complete = False
         if not complete and len(self.errors) == before:
@@ -187,13 +189,16 @@ class Run:
             response.errors, subgraph=subgraph, aliases=self.aliases, calls=calls, data=self.data
         )
 
-    def _merge_root(self, step: Step, data: dict[str, Any]) -> None:
-        for position, plot in step.targets:
-            for one in position.objects(self.data):
-                self._merge(one, data, plot, step, step.fetch.output_rewrites)
+    def _merge_root(self, step: Step, data: dict[str, Any], *, exclusive: bool) -> None:
+        places = [
+            (one, plot) for position, plot in step.targets for one in position.objects(self.data)
+        ]
+        take = as_it_is if exclusive and len(places) == 1 else own
+        for one, plot in places:
+            self._merge(one, data, plot, step, step.fetch.output_rewrites, take)
 
     def _merge_entities(
-        self, step: Step, batches: Sequence[Batch], data: Mapping[str, Any]
+        self, step: Step, batches: Sequence[Batch], data: Mapping[str, Any], *, exclusive: bool
     ) -> bool:
         """Return whether there was a result, if only null, for every representation."""
         complete = True
@@ -203,8 +208,12 @@ class Run:
             if type(results) is not list:
                 results = []
             complete = complete and len(results) >= len(batch.values)
-            places = zip(call.plots, batch.indexes, batch.objects, strict=True)
-            for plot, indexes, objects in places:
+            places = sum(map(len, batch.indexes))
+            # Where every entity is at one place, its result belongs there alone.
+            take = as_it_is if exclusive and places == len(batch.values) else own
+            for plot, indexes, objects in zip(
+                call.plots, batch.indexes, batch.objects, strict=True
+            ):
                 pairs = [
                     (target, results[index])
                     for index, target in zip(indexes, objects, strict=True)
@@ -212,7 +221,7 @@ class Run:
                 ]
                 if plot or entities.output_rewrites:
                     for target, result in pairs:
-                        self._merge(target, result, plot, step, entities.output_rewrites)
+                        self._merge(target, result, plot, step, entities.output_rewrites, take)
                 else:
                     for target, result in pairs:
                         target.update(result)
@@ -225,9 +234,10 @@ class Run:
         plot: Plot,
         step: Step,
         renamers: Sequence[KeyRenamer],
+        take: Take,
     ) -> None:
         if renamers:
             source = rename_keys(source, renamers)
-        if not self.merger.merge(target, source, plot):
+        if not self.merger.merge(target, source, plot, take):
             message = "The subgraph's answer does not fit what others answered."
             self.fail(step, code=DOWNSTREAM_ERROR, message=message)
