@@ -215,6 +215,7 @@ def _limits(settings: Settings) -> Limits:
         root_fields=graphql.max_root_fields,
         fields=graphql.max_fields,
         directives=graphql.max_directives,
+        values=graphql.max_values,
         measured=graphql.measured_limits if graphql.enforce_limits else LIMITS,
     )
 

@@ -259,6 +259,8 @@ class Breaker(_Section):
 
     least_calls: int = Field(default=20, ge=1)
     """How many calls of the last minute it takes for a judgement."""
+    values: int = Field(default=10_000, ge=1)
+    """In the variables: each entry of a list and each field of an object counts."""
     failing_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     pause_seconds: Seconds = 30.0
 

@@ -176,7 +176,7 @@ class Pipeline:
             document = await runtime.prepare(text, request.operation_name)
             operation = document.operation
             context.operation_name = operation.name
-            variables = operation.coerce(request.variables)
+            variables = runtime.coerce(document, request.variables)
             labels = self._labels.decide(context.identity)
             unmet = runtime.unmet(context.authorization)
             planned = await runtime.plan(document, variables, labels, unmet)

@@ -40,7 +40,7 @@ from gateway.federation.operation.selection import Field
 from gateway.federation.plan import QueryPlan
 from gateway.federation.planner import PlanningError, plan
 from gateway.federation.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport
-from gateway.security.limits import LimitExceeded, Limits, read_document
+from gateway.security.limits import LimitExceeded, Limits, check_variables, read_document
 from shared.deadline import remaining
 from shared.errors import NexusError, TimedOut, Unavailable
 from shared.telemetry import span
@@ -178,6 +178,11 @@ class Runtime:
             return Document(prepare(schema, document, operation_name), source, operation_name)
         except (InvalidRequest, LimitExceeded) as error:
             return _Failure(error)
+
+    def coerce(self, document: Document, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The operation's variables; raises `LimitExceeded` or `InvalidRequest`."""
+        check_variables(given, self._limits)
+        return document.operation.coerce(given)
 
     def unmet(self, caller: Callable[[], Authorization]) -> Unmet:
         """What the supergraph asks of callers and this one does not have."""

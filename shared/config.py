@@ -64,7 +64,15 @@ Secret = Annotated[SecretStr, AfterValidator(_read_secret)]
 
 CostMode = Literal["off", "measure", "enforce"]
 LimitName = Literal[
-    "body", "characters", "tokens", "depth", "aliases", "root_fields", "fields", "directives"
+    "body",
+    "characters",
+    "tokens",
+    "depth",
+    "aliases",
+    "root_fields",
+    "fields",
+    "directives",
+    "values",
 ]
 
 
@@ -230,6 +238,7 @@ class GraphqlSettings(_Section):
     max_root_fields: int = Field(default=20, ge=1)
     max_fields: int = Field(default=1_000, ge=1)
     max_directives: int = Field(default=50, ge=1)
+    max_values: int = Field(default=10_000, ge=1)
     enforce_limits: bool = True
     measured_limits: frozenset[LimitName] = frozenset()
     cost: CostSettings = CostSettings()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -27,11 +27,19 @@ from shared.logger import get_logger
 from shared.protocols.reading import BodyLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from graphql import SelectionSetNode
 
-__all__ = ["LIMITS", "LimitExceeded", "Limits", "body_limit", "note_exceeded", "read_document"]
+__all__ = [
+    "LIMITS",
+    "LimitExceeded",
+    "Limits",
+    "body_limit",
+    "check_variables",
+    "note_exceeded",
+    "read_document",
+]
 
 logger = get_logger(__name__)
 
@@ -50,6 +58,7 @@ _WORDS = {
     "root_fields": "root fields",
     "fields": "fields",
     "directives": "directives",
+    "values": "values in variables",
 }
 LIMITS = frozenset(_WORDS) | {"body"}
 """The names of all limits that may be measured only."""
@@ -58,10 +67,10 @@ _BEYOND = 10
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most a document may hold.
+    """The most a document and its variables may hold.
 
     Documents over a limit that is among ``measured`` are counted and logged and
-    then served; not even they get past ten times the characters or the tokens.
+    then served; not even they get past ten times the characters, tokens or values.
     """
 
     characters: int = 100_000
@@ -71,6 +80,7 @@ class Limits:
     root_fields: int = 20
     fields: int = 1_000
     directives: int = 50
+    values: int = 10_000
     measured: frozenset[str] = frozenset()
 
     def ceiling(self, limit: str) -> int:
@@ -80,10 +90,10 @@ class Limits:
 
 
 class LimitExceeded(Exception):
-    """The document is over a limit; ``code`` says which."""
+    """The request is over a limit; ``code`` says which."""
 
     def __init__(self, limit: str, most: int) -> None:
-        super().__init__(f"The document is over the limit of {most} {_WORDS[limit]}.")
+        super().__init__(f"The request is over the limit of {most} {_WORDS[limit]}.")
         self.code = f"MAX_{limit.upper()}_LIMIT"
 
 
@@ -124,6 +134,24 @@ def read_document(source: str, limits: Limits) -> DocumentNode:
                 raise _exceeded(limit, most)
             note_exceeded(limit, most, enforced=False)
     return document
+
+
+def check_variables(given: Mapping[str, Any], limits: Limits) -> None:
+    """Return for variables within the limits; raise `LimitExceeded`.
+
+    Each entry of a list and each field of an object counts.
+    """
+    count = 0
+    pending: list[Any] = [given]
+    while pending:
+        one = pending.pop()
+        count += len(one)
+        if count > limits.ceiling("values"):
+            raise _exceeded("values", limits.values)
+        inner = one if type(one) is list else one.values()
+        pending += [value for value in inner if type(value) is dict or type(value) is list]
+    if count > limits.values:
+        note_exceeded("values", limits.values, enforced=False)
 
 
 def _hit(message: str) -> str | None:

@@ -15,6 +15,7 @@ from gateway.federation.supergraph import Supergraph
 from gateway.labels import OverrideLabels
 from gateway.pipeline import Pipeline
 from gateway.runtime import Document, Runtime
+from gateway.security.limits import LimitExceeded, Limits
 from gateway.transports.local import LocalTransport
 from shared.auth import ANONYMOUS, Identity
 from shared.deadline import deadline
@@ -25,9 +26,9 @@ from tests.gateway.bookshop import SDL, SUPERGRAPH, Bookshop, make_bookshop
 QUERY = "query($deep: Boolean!) { authors { id books @include(if: $deep) { title } } }"
 
 
-def runtime(sdl: str | None = None) -> Runtime:
+def runtime(sdl: str | None = None, *, limits: Limits | None = None) -> Runtime:
     supergraph = Supergraph.from_sdl(sdl) if sdl else SUPERGRAPH
-    return Runtime(supergraph, LocalTransport(make_bookshop(Bookshop())))
+    return Runtime(supergraph, LocalTransport(make_bookshop(Bookshop())), limits=limits)
 
 
 async def test_a_document_asked_for_by_many_is_prepared_and_planned_once() -> None:
@@ -77,6 +78,27 @@ async def test_a_kept_document_still_tells_where_a_variable_is() -> None:
         document.operation.coerce({"deep": "no"})
     (error,) = caught.value.errors
     assert error.locations == [(1, 7)]
+
+
+@pytest.mark.parametrize("most", [11, 12])
+async def test_variables_are_counted_before_they_are_read(most: int) -> None:
+    given = {"filter": {"ids": [1, 2, 3], "deep": [[{"a": None}], []]}, "deep": True}
+    made = runtime(limits=Limits(values=most - 1))
+    document = await made.prepare(QUERY, None)
+    if most == 12:
+        assert made.coerce(document, given) == {"deep": True}
+        return
+    with pytest.raises(LimitExceeded) as caught:
+        made.coerce(document, given)
+    assert caught.value.code == "MAX_VALUES_LIMIT"
+
+
+async def test_variables_over_a_limit_that_is_only_measured_are_read_up_to_ten_times_it() -> None:
+    made = runtime(limits=Limits(values=1, measured=frozenset({"values"})))
+    document = await made.prepare(QUERY, None)
+    assert made.coerce(document, {"deep": True, "other": 1}) == {"deep": True}
+    with pytest.raises(LimitExceeded):
+        made.coerce(document, {"deep": True, "other": [1] * 20})
 
 
 async def test_texts_that_mean_the_same_share_a_plan() -> None:

@@ -303,7 +303,7 @@ class PreparedOperation:
         """
         values = self._coercion.coerce(variables or {})
         if isinstance(values, list):
-            raise InvalidRequest("BAD_USER_INPUT", values)
+            raise InvalidRequest("BAD_USER_INPUT", [_shortened(one) for one in values])
         for name in self.conditions:
             # A nullable variable with a default is valid here, and can still be sent as null.
             if values.get(name) is None:
