@@ -44,28 +44,23 @@ class Formula(Protocol):
 Cost = Number | Formula
 
 
+Factors = tuple[Formula, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Sum:
+    """A number and products, each with its coefficient; no two have the same factors."""
+
     known: Number
-    terms: tuple[Formula, ...]
+    products: tuple[tuple[Factors, Number], ...]
 
     def at(self, variables: Mapping[str, Any]) -> Number:
         total = self.known
-        for term in self.terms:
-            total += term.at(variables)
+        for factors, result in self.products:
+            for factor in factors:
+                result = min(result * factor.at(variables), MOST)  # noqa: PLW2901
+            total += result
         return min(total, MOST)
-
-
-@dataclass(frozen=True, slots=True)
-class _Product:
-    known: Number
-    factors: tuple[Formula, ...]
-
-    def at(self, variables: Mapping[str, Any]) -> Number:
-        result = self.known
-        for factor in self.factors:
-            result = min(result * factor.at(variables), MOST)
-        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,31 +142,38 @@ def length(value: object, path: Sequence[str]) -> int | None:
 
 def add(*costs: Cost) -> Cost:
     """The sum."""
-    known, terms = _split(costs)
-    total: Number = min(sum(known), MOST)
-    if not terms:
-        return total
-    return terms[0] if len(terms) == 1 and not total else _Sum(total, terms)
+    known: Number = 0
+    products: dict[Factors, Number] = {}
+    for one in costs:
+        if isinstance(one, int | float):
+            known = min(known + one, MOST)
+            continue
+        own, terms = (one.known, one.products) if isinstance(one, _Sum) else (0, (((one,), 1),))
+        known = min(known + own, MOST)
+        for factors, times_ in terms:
+            products[factors] = min(products.get(factors, 0) + times_, MOST)
+    return _Sum(known, tuple(products.items())) if products else known
 
 
 def times(*costs: Cost) -> Cost:
     """The product."""
-    known, factors = _split(costs)
-    result: Number = 1
-    for one in known:
-        result = min(result * one, MOST)
-    if not result or not factors:
-        return result
-    return factors[0] if len(factors) == 1 and result == 1 else _Product(result, factors)
+    known: Number = 1
+    factors: list[Formula] = []
+    for one in costs:
+        if isinstance(one, int | float):
+            known = min(known * one, MOST)
+        elif isinstance(one, _Sum) and len(one.products) == 1 and not one.known:
+            ((inner, coefficient),) = one.products
+            known = min(known * coefficient, MOST)
+            factors += inner
+        else:
+            factors.append(one)
+    return _Sum(0, ((tuple(factors), known),)) if known and factors else known
 
 
 def largest(*costs: Cost) -> Cost:
     """The largest, and at least zero."""
-    known, options = _split(costs)
+    known = [one for one in costs if isinstance(one, int | float)]
+    options = tuple(one for one in costs if not isinstance(one, int | float))
     most: Number = max(0, *known) if known else 0
     return _Largest(most, options) if options else most
-
-
-def _split(costs: Sequence[Cost]) -> tuple[list[Number], tuple[Formula, ...]]:
-    known = [one for one in costs if isinstance(one, int | float)]
-    return known, tuple(one for one in costs if not isinstance(one, int | float))
