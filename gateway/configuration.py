@@ -201,17 +201,26 @@ class Remove(_Section):
         return self
 
 
+class Tell(_Section):
+    """Send a claim of the caller's token, which the gateway has verified."""
+
+    claim: str
+    name: str
+    """Under which name; what the client itself says under it is not passed on."""
+
+
 class RequestRule(_Section):
     """One rule about a header that subgraphs are sent."""
 
     propagate: Propagate | None = None
     insert: Insert | None = None
     remove: Remove | None = None
+    tell: Tell | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> RequestRule:
-        if [self.propagate, self.insert, self.remove].count(None) != 2:
-            raise ValueError("say one of propagate, insert and remove")
+        if [self.propagate, self.insert, self.remove, self.tell].count(None) != 3:
+            raise ValueError("say one of propagate, insert, remove and tell")
         return self
 
 
@@ -250,6 +259,8 @@ class DocumentLimits(_Section):
     root_fields: int = Field(default=1_000, ge=1)
     fields: int = Field(default=5_000, ge=1)
     directives: int = Field(default=500, ge=1)
+    values: int = Field(default=10_000, ge=1)
+    """In the variables: each entry of a list and each field of an object counts."""
     measured: frozenset[LimitName] = frozenset()
     """Requests over these limits are counted, logged and served."""
 
@@ -259,8 +270,6 @@ class Breaker(_Section):
 
     least_calls: int = Field(default=20, ge=1)
     """How many calls of the last minute it takes for a judgement."""
-    values: int = Field(default=10_000, ge=1)
-    """In the variables: each entry of a list and each field of an object counts."""
     failing_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     pause_seconds: Seconds = 30.0
 

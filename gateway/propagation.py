@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gateway.context import RequestContext, remembered
 
@@ -22,6 +23,7 @@ __all__ = [
     "Return",
     "ReturnPropagation",
     "ReturnedHeaders",
+    "Tell",
 ]
 
 # They belong to one connection or describe one body; passing them on would be wrong.
@@ -77,7 +79,19 @@ class Remove:
     pattern: str
 
 
-Rule = Propagate | Insert | Remove
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Send a claim of the caller's verified token, and never what the client says under ``name``.
+
+    A text is sent as it is if a header can hold it, anything else as JSON.
+    """
+
+    claim: str
+    name: str
+
+
+Rule = Propagate | Insert | Remove | Tell
+_NO_CLAIMS: Mapping[str, Any] = {}
 
 
 class Propagation:
@@ -94,7 +108,9 @@ class Propagation:
         """Pass on exactly these headers."""
         return cls(tuple(Propagate(re.escape(name)) for name in names))
 
-    def to_subgraph(self, headers: Mapping[str, str], subgraph: str) -> dict[str, str]:
+    def to_subgraph(
+        self, headers: Mapping[str, str], subgraph: str, claims: Mapping[str, Any] = _NO_CLAIMS
+    ) -> dict[str, str]:
         """The headers for one subgraph; the client's names must be in lower case."""
         sent: dict[str, str] = {}
         for rule in (*self._rules, *self._by_subgraph.get(subgraph, ())):
@@ -103,19 +119,34 @@ class Propagation:
             elif isinstance(rule, Remove):
                 for name in [name for name in sent if re.fullmatch(rule.pattern, name)]:
                     del sent[name]
+            elif isinstance(rule, Tell):
+                sent.pop(rule.name.lower(), None)
+                sent.update(_told(rule, claims))
             else:
                 sent.update(_matching(rule, headers))
         return sent
 
-    def audience(self, headers: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    def audience(
+        self, headers: Mapping[str, str], claims: Mapping[str, Any] = _NO_CLAIMS
+    ) -> frozenset[tuple[str, str]]:
         """Everything of a client that any subgraph may see."""
         rules = [*self._rules, *(rule for own in self._by_subgraph.values() for rule in own)]
-        return frozenset(
-            item
-            for rule in rules
-            if isinstance(rule, Propagate)
-            for item in _matching(rule, headers).items()
-        )
+        seen: set[tuple[str, str]] = set()
+        for rule in rules:
+            if isinstance(rule, Propagate):
+                seen.update(_matching(rule, headers).items())
+            elif isinstance(rule, Tell):
+                seen.update(_told(rule, claims).items())
+        return frozenset(seen)
+
+
+def _told(rule: Tell, claims: Mapping[str, Any]) -> dict[str, str]:
+    value = claims.get(rule.claim)
+    if value is None:
+        return {}
+    if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+        value = json.dumps(value, separators=(",", ":"))
+    return {rule.name.lower(): value}
 
 
 def _matching(rule: Propagate, headers: Mapping[str, str]) -> dict[str, str]:

@@ -117,16 +117,15 @@ async def create(
         if redis is not None:
             await redis.aclose()
 
-    async def identified(context: RequestContext) -> RequestContext:
+    async def identify(context: RequestContext) -> None:
         caller = await authentication.identify(context.headers)
         context.policies = await policies.of(caller, context.headers)
         if caller is not None:
             context.identity = Identity(caller.id)
             context.claims, context.scopes = caller.claims, caller.scopes
             context.expires_at = caller.expires_at
-        return context
 
-    endpoint = _endpoint(told, pipeline, requested, identified, draining, shared=not returned)
+    endpoint = _endpoint(told, pipeline, requested, identify, draining, shared=not returned)
     checks = {"authentication": authentication.check} if authentication else {}
     ready = health.Ready(
         checks,
@@ -172,7 +171,7 @@ def _transport(
     breakers: CircuitBreakers,
 ) -> Traffic:
     def headers(context: RequestContext, subgraph: str) -> Mapping[str, str]:
-        return requested.to_subgraph(context.headers, subgraph)
+        return requested.to_subgraph(context.headers, subgraph, context.claims)
 
     inner = HttpTransport(
         {
@@ -225,6 +224,8 @@ def _request_rule(told: config.RequestRule) -> propagation.Rule:
         return propagation.Insert(told.insert.name, told.insert.value.get_secret_value())
     if told.remove is not None:
         return propagation.Remove(_pattern(told.remove.named, told.remove.matching))
+    if told.tell is not None:
+        return propagation.Tell(told.tell.claim, told.tell.name)
     given = told.propagate
     assert given is not None
     return propagation.Propagate(
@@ -322,7 +323,7 @@ def _endpoint(
     told: Configuration,
     pipeline: Pipeline,
     requested: Propagation,
-    identified: Callable[[RequestContext], Awaitable[RequestContext]],
+    identify: Callable[[RequestContext], Awaitable[None]],
     draining: asyncio.Event,
     *,
     shared: bool,
@@ -339,15 +340,12 @@ def _endpoint(
         lifetime_seconds=streams.max_lifetime_seconds,
     )
 
-    def context_of(
+    async def context_of(
         connection: HTTPConnection, headers: Mapping[str, str], *, shared: bool
     ) -> RequestContext:
         name, version = client_in(headers)
-        audience = requested.audience(headers)
-        return RequestContext(
+        context = RequestContext(
             headers=headers,
-            audience=audience if shared else None,
-            personal=bool(audience),
             client_name=name,
             client_version=version,
             explain=may_explain(
@@ -356,12 +354,16 @@ def _endpoint(
                 freely=told.explain.freely,
             ),
         )
+        remember(context, connection.scope)
+        await identify(context)
+        audience = requested.audience(headers, context.claims)
+        context.audience = audience if shared else None
+        context.personal = bool(audience)
+        return context
 
     async def from_request(connection: HTTPConnection) -> RequestContext:
         # A header that a subgraph meant for one client must not reach two.
-        context = context_of(connection, dict(connection.headers), shared=shared)
-        remember(context, connection.scope)
-        return await identified(context)
+        return await context_of(connection, dict(connection.headers), shared=shared)
 
     async def from_init(
         connection: HTTPConnection, payload: Mapping[str, object]
@@ -373,7 +375,7 @@ def _endpoint(
             if isinstance(value, str) and value.isprintable() and _NAME.fullmatch(name)
         }
         headers = {**dict(connection.headers), **given}
-        return await identified(context_of(connection, headers, shared=True))
+        return await context_of(connection, headers, shared=True)
 
     return GraphQLEndpoint(
         http=GraphQLHTTP(

@@ -20,7 +20,7 @@ import structlog
 import websockets
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from gateway import standalone
@@ -431,6 +431,7 @@ class Running:
 
     url: str
     http: httpx.AsyncClient
+    subgraphs: dict[str, Answering]
 
     async def ask(self, query: str, **headers: str) -> httpx.Response:
         return await self.http.post(f"{self.url}/graphql", json={"query": query}, headers=headers)
@@ -446,10 +447,14 @@ class Running:
 
 
 class Answering:
-    """A subgraph of plain resolvers, as a GraphQL service."""
+    """A subgraph of plain resolvers, as a GraphQL service; keeps the headers it was sent."""
 
     def __init__(self, name: str) -> None:
         self._subgraph = SUBGRAPHS[name]
+        self.seen: list[dict[str, str]] = []
+
+    async def context(self, connection: HTTPConnection) -> None:
+        self.seen.append(dict(connection.headers))
 
     async def execute(self, request: GraphQLRequest, context: None) -> GraphQLResult:
         result = self._subgraph.answer(request.query, request.variables)
@@ -462,12 +467,10 @@ class Answering:
 
 
 async def start(stack: AsyncExitStack, tmp_path: Path, **settings: Any) -> Running:
-    async def nobody(_: object) -> None:
-        return None
-
     sdl = SUPERGRAPH_FILE.read_text()
-    for name in SUBGRAPHS:
-        subgraph = GraphQLHTTP(Answering(name), nobody)
+    subgraphs = {name: Answering(name) for name in SUBGRAPHS}
+    for name, answering in subgraphs.items():
+        subgraph = GraphQLHTTP(answering, answering.context)
         url = await stack.enter_async_context(serving(subgraph, lifespan="off"))
         sdl = sdl.replace(f"http://{name}.test", url)
     path = tmp_path / "supergraph.graphql"
@@ -477,7 +480,8 @@ async def start(stack: AsyncExitStack, tmp_path: Path, **settings: Any) -> Runni
     stack.callback(draining.set)
     app = await standalone.create(str(path), told, draining=draining)
     url = await stack.enter_async_context(serving(app))
-    return Running(url, await stack.enter_async_context(httpx.AsyncClient(timeout=5)))
+    client = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
+    return Running(url, client, subgraphs)
 
 
 def trusting(address: str) -> dict[str, Any]:
@@ -615,6 +619,18 @@ async def test_an_operation_may_be_refused_as_a_whole(address: str, tmp_path: Pa
         assert answer["data"]["me"] == {"name": "Ada"}
         known = await running.ask("{ me { email } }", **bearer(token()))
         assert known.json() == {"data": {"me": {"email": "ada@example.test"}}}
+
+
+async def test_subgraphs_are_told_who_calls_by_rule(address: str, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        rules = [{"propagate": {"matching": ".*"}}, {"tell": {"claim": "sub", "name": "x-user"}}]
+        settings: dict[str, Any] = {"headers": {"request": rules}}
+        running = await start(stack, tmp_path, authentication=trusting(address), **settings)
+        await running.ask("{ me { name } }", **bearer(token()), **{"x-user": "root"})
+        await running.ask("{ me { name nickname } }", **{"x-user": "root"})
+        known, stranger = running.subgraphs["users"].seen
+        assert known["x-user"] == "ada"
+        assert "x-user" not in stranger
 
 
 async def test_what_would_be_refused_may_only_be_logged(address: str, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ PROBLEMS = {
     "headers.request.2.propagate: rename and default go with named",
     "headers.request.3.insert.value: the environment variable NOT_THERE is not set",
     "headers.request.4.remove: say either named or matching",
-    "headers.request.5: say one of propagate, insert and remove",
+    "headers.request.5: say one of propagate, insert, remove and tell",
     "subgraphs.books.url: not an http(s) address",
     "subgraphs.books.timeout_seconds: Input should be greater than 0",
     "documents.automatic.redis.url: a secret in plain text: say file:/path or env:NAME",
@@ -325,6 +325,25 @@ async def test_a_subgraph_has_its_own_time_limit(start: Start, behind: Behind) -
     answer = await ask(client, "{ slow books { title } }")
     assert code(answer) == "DOWNSTREAM_TIMEOUT"
     assert answer["data"]["books"]
+
+
+async def test_a_subgraph_streams_as_and_where_the_settings_say(
+    start: Start, behind: Behind
+) -> None:
+    url = f"{behind.addresses['books']}/elsewhere"
+    client = await start(
+        f"subgraphs: {{books: {{subscriptions: sse, subscriptions_url: '{url}'}}}}"
+    )
+    for isbn in ("a", None):
+        behind.bookshop.events.put_nowait(isbn)
+    response = await client.post(
+        "/graphql",
+        json={"query": "subscription { bookAdded { title author { name } } }"},
+        headers={"accept": "text/event-stream"},
+    )
+    assert '{"data":{"bookAdded":{"title":"Always","author":{"name":"Ursula"}}}}' in response.text
+    assert response.text.endswith("event: complete\ndata: \n\n")
+    assert behind.seen["books"][0]["accept"] == "text/event-stream"
 
 
 async def test_settings_of_a_subgraph_that_there_is_not_stop_the_start(start: Start) -> None:
