@@ -236,6 +236,7 @@ def _pipeline(settings: Settings, runtime: Runtime, redis: Redis) -> Pipeline:
     return Pipeline(
         runtime,
         introspection=settings.graphql.introspection,
+        switched_on_labels=settings.graphql.override_labels,
         timeout_seconds=settings.http.request_timeout_seconds,
         documents=_documents(settings, redis),
         most_waiting=settings.streams.max_waiting,

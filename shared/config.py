@@ -223,7 +223,8 @@ class GraphqlSettings(_Section):
 
     ``trusted_documents`` is a manifest of Apollo's, of Relay's or of plain
     ``{id: text}``; ``untrusted_documents`` says what becomes of other texts: they are
-    served (``off``), served and logged, or refused (``enforce``).  Requests over one
+    served (``off``), served and logged, or refused (``enforce``).  ``override_labels``
+    are those labels of `@override` that are switched on.  Requests over one
     of ``measured_limits`` are counted, logged and served; so are those over any, with
     ``enforce_limits`` off.
     """
@@ -246,6 +247,7 @@ class GraphqlSettings(_Section):
     trusted_documents: Path | None = None
     untrusted_documents: Literal["off", "log", "enforce"] = "off"
     automatic_documents: bool = True
+    override_labels: tuple[str, ...] = ()
 
 
 class StreamSettings(_Section):

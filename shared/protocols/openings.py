@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge
 
 from shared.errors import Unavailable
-from shared.protocols.lifetime import ClientGone, first_of
+from shared.protocols.lifetime import ClientGone
 
 if TYPE_CHECKING:
     from starlette.types import Message, Send
@@ -62,7 +62,9 @@ class Openings:
         """Return when the client of a stream should connect again, perhaps elsewhere."""
         # Streams that were opened at once must not come back at once.
         seconds = self._lifetime_seconds * random.uniform(0.9, 1.0)  # noqa: S311 - jitter
-        await first_of(self._draining.wait(), asyncio.sleep(seconds))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._draining.wait()
 
     def patient(self, send: Send) -> Send:
         """``send`` that raises `ClientGone` for a client that has stalled."""
