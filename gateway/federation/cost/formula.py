@@ -24,6 +24,7 @@ __all__ = [
     "evaluate",
     "largest",
     "length",
+    "not_negative",
     "times",
 ]
 
@@ -172,8 +173,14 @@ def times(*costs: Cost) -> Cost:
 
 
 def largest(*costs: Cost) -> Cost:
-    """The largest, and at least zero."""
-    known = [one for one in costs if isinstance(one, int | float)]
-    options = tuple(one for one in costs if not isinstance(one, int | float))
-    most: Number = max(0, *known) if known else 0
-    return _Largest(most, options) if options else most
+    """The largest of costs that are not negative; zero if there are none."""
+    known: Number = max((one for one in costs if isinstance(one, int | float)), default=0)
+    options = tuple(dict.fromkeys(one for one in costs if not isinstance(one, int | float)))
+    if not options:
+        return known
+    return options[0] if len(options) == 1 and not known else _Largest(known, options)
+
+
+def not_negative(cost: Cost) -> Cost:
+    """The cost, or zero if that is more."""
+    return max(0, cost) if isinstance(cost, int | float) else _Largest(0, (cost,))

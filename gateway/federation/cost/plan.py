@@ -39,6 +39,7 @@ from gateway.federation.cost.formula import (
     evaluate,
     largest,
     length,
+    not_negative,
     times,
 )
 from gateway.federation.cost.weights import MUTATION, FieldInfo, ListSize, Weights
@@ -78,7 +79,7 @@ class _Part:
         cost = add(times(self.size, each), self.arguments)
         # No field makes an operation cheaper than it would be without it.
         known = self.weight >= 0 and isinstance(self.arguments, int | float) and self.arguments >= 0
-        return cost if known else largest(cost)
+        return cost if known else not_negative(cost)
 
     def actual(self, value: object, variables: Mapping[str, Any]) -> Number:
         """What a value that was answered costs."""
