@@ -11,6 +11,7 @@ import re
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import orjson
 import yaml
@@ -78,6 +79,8 @@ def _pattern(text: str) -> str:
 def _http(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("not an http(s) address")
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("an address with a password in it: insert a header instead")
     return url
 
 

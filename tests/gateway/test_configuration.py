@@ -19,6 +19,8 @@ import pytest
 import yaml
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from gateway import standalone
 from gateway.configuration import Configuration, json_schema, masked, read
@@ -44,6 +46,7 @@ headers:
   response: [{named: Content-Length}]
 subgraphs:
   books: {url: ftp://books, timeout_seconds: -1}
+  authors: {url: "http://me:secret@cache"}
 documents:
   automatic: {redis: {url: "redis://:secret@cache"}}
   trusted: {mode: enforce}
@@ -61,6 +64,7 @@ PROBLEMS = {
     "headers.request.4.remove: say either named or matching",
     "headers.request.5: say one of propagate, insert, remove and tell",
     "subgraphs.books.url: not an http(s) address",
+    "subgraphs.authors.url: an address with a password in it: insert a header instead",
     "subgraphs.books.timeout_seconds: Input should be greater than 0",
     "documents.automatic.redis.url: a secret in plain text: say file:/path or env:NAME",
     "documents.trusted: mode is enforce and there is no manifest",
@@ -264,6 +268,38 @@ async def test_each_subgraph_gets_the_headers_that_its_rules_let_through(
     assert books["accept-language"] == "pt"
     assert not {"x-secret", "authorization", "x-token", "cookie"} & set(authors)
     assert not {"x-secret", "authorization", "x-one", "cookie"} & set(books)
+
+
+async def test_what_a_socket_begins_with_stands_for_headers_and_forges_none(
+    start: Start, behind: Behind
+) -> None:
+    client = await start("headers: {request: [propagate: {matching: '.*'}]}")
+    url = f"{client.base_url}/graphql".replace("http", "ws")
+    said = {
+        "Authorization": "mine",
+        "x-one": "1",
+        "x-two\r\nhost": "evil",
+        "x three": "3",
+        "x-four": "4\r\nhost: evil",
+        "x-five": {"a": 5},
+        "content-length": "6",
+        "Transfer-Encoding": "chunked",
+        "sec-websocket-key": "7",
+    }
+    async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+        await socket.send(json.dumps({"type": "connection_init", "payload": said}))
+        assert json.loads(await socket.recv())["type"] == "connection_ack"
+        payload = {"query": "{ whoami }"}
+        await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
+        answer = json.loads(await socket.recv())
+    assert answer["payload"] == {"data": {"whoami": None}}
+    (headers,) = behind.seen["authors"]
+    assert (headers["authorization"], headers["x-one"]) == ("mine", "1")
+    assert "evil" not in str(headers)
+    assert not {"x three", "x-four", "x-five", "transfer-encoding", "sec-websocket-key"} & set(
+        headers
+    )
+    assert headers["content-length"] != "6"
 
 
 async def test_headers_of_subgraphs_reach_the_client_by_rule(start: Start, behind: Behind) -> None:
