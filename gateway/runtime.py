@@ -235,7 +235,7 @@ class Runtime:
                     executable = compile_plan(self.supergraph, operation, made, refusals)
                 self._by_operation.put(key, executable, weight=weight)
             incremental = None
-            if prepared.kind == "query":
+            if prepared.kind == "query" and prepared.defers:
                 incremental = compile_incremental(executable, *prepared.split(coerced))
         except (InvalidRequest, PlanningError, OperationRefused) as error:
             return _Failure(error)

@@ -207,7 +207,8 @@ def prepare(
             assert isinstance(definition, FragmentDefinitionNode)
             fragments[definition.name.value] = definition
     node = _pick(operations, operation_name)
-    return PreparedOperation(schema, node, fragments, _condition_variables(node, fragments))
+    conditions, defers = _conditional(node, fragments)
+    return PreparedOperation(schema, node, fragments, conditions, defers)
 
 
 def _pick(
@@ -227,28 +228,31 @@ def _pick(
     return chosen[0]
 
 
-def _condition_variables(
+def _conditional(
     operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
-) -> tuple[str, ...]:
-    """Return the variables that `@skip`, `@include` and `@defer` test, sorted, from anywhere."""
+) -> tuple[tuple[str, ...], bool]:
+    """Return the variables that `@skip`, `@include` and `@defer` test, sorted, from anywhere.
+
+    And whether there is any `@defer`.
+    """
     names: set[str] = set()
+    defers = False
     seen: set[str] = set()
     queue: list[SelectionSetNode] = [operation.selection_set]
     while queue:
         for node in queue.pop().selections:
-            deferrals = (one["if"] for one in _deferrals(node.directives) if "if" in one)
-            names.update(
-                value.name.value
-                for value in (*(value for _, value in _conditions(node.directives)), *deferrals)
-                if isinstance(value, VariableNode)
-            )
+            deferrals = list(_deferrals(node.directives))
+            defers = defers or bool(deferrals)
+            tested = [value for _, value in _conditions(node.directives)]
+            tested += [one["if"] for one in deferrals if "if" in one]
+            names.update(one.name.value for one in tested if isinstance(one, VariableNode))
             if isinstance(node, FragmentSpreadNode):
                 if node.name.value not in seen:
                     seen.add(node.name.value)
                     queue.append(fragments[node.name.value].selection_set)
             elif isinstance(node, FieldNode | InlineFragmentNode) and node.selection_set:
                 queue.append(node.selection_set)
-    return tuple(sorted(names))
+    return tuple(sorted(names)), defers
 
 
 def _conditions(
@@ -277,6 +281,8 @@ class PreparedOperation:
     fragments: Mapping[str, FragmentDefinitionNode]
     conditions: tuple[str, ...]
     """The variables whose values decide what is selected."""
+    defers: bool
+    """Whether there is a `@defer`, so that `split` may split something."""
 
     @property
     def kind(self) -> str:
