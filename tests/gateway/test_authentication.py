@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -25,7 +26,7 @@ from starlette.responses import Response
 
 from gateway import standalone
 from gateway.authentication import Authentication, Issuer, Policies, decide_by_name
-from gateway.configuration import Configuration
+from gateway.configuration import Configuration, read
 from gateway.context import RequestContext
 from gateway.identity import Callers, context_of
 from gateway.keys import KeySet, KeysUnavailable
@@ -38,6 +39,7 @@ from shared.protocols.http import GraphQLHTTP
 from shared.protocols.service import GraphQLRequest, GraphQLResult
 from tests.federation.authorization import SUBGRAPHS, SUPERGRAPH_FILE
 from tests.serving import serving
+from tests.support.nexus import ROOT
 
 ISSUER = "https://id.example.test/"
 CODE = "UNAUTHORIZED_FIELD_OR_TYPE"
@@ -645,6 +647,16 @@ async def test_what_would_be_refused_may_only_be_logged(address: str, tmp_path: 
         with structlog.testing.capture_logs() as logs:
             await running.ask("query Profile { me { name } }")
         assert [one for one in logs if one["event"] == "authorization.not_refused"] == []
+
+
+def test_the_settings_in_the_readme_are_settings(tmp_path: Path) -> None:
+    (written,) = re.findall(r"```yaml\n(.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    path = tmp_path / "gateway.yaml"
+    path.write_text(written)
+    told = read(path)
+    assert told.authentication.issuers[0].issuer == "https://id.example.com/"
+    assert told.authorization.policies.claim == "permissions"
+    assert told.headers.request[0].tell is not None
 
 
 @pytest.mark.parametrize(
