@@ -73,6 +73,18 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
 
 
+def collect_less() -> None:
+    """Leaves to the garbage collector what requests make, not what was there before them.
+
+    Going through every schema and plan again and again took a third of a busy
+    gateway's time.  Counting references frees nearly all that a request makes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    gc.enable()
+
+
 def _end_well_when_asked() -> None:
     """Makes the exit code of a process that was asked to stop 0.
 
@@ -112,6 +124,7 @@ def run(what: str, settings: Settings, listener: socket.socket) -> int:
     """Serves until SIGTERM or SIGINT, with as many processes as the settings say."""
     _end_well_when_asked()
     if settings.http.workers == 1:
+        gc.disable()  # Until all that stays is there.
         uvloop.run(serve(what, settings, listener))
         return 0
     return uvloop.run(_serve_with_children(what, settings.http.workers, listener))
@@ -147,6 +160,7 @@ async def _serve_with_children(what: str, count: int, listener: socket.socket) -
 def run_standalone(supergraph: str, told: Configuration, listener: socket.socket) -> None:
     """Serves any supergraph until SIGTERM or SIGINT."""
     _end_well_when_asked()
+    gc.disable()
     uvloop.run(_serve_standalone(supergraph, told, listener))
 
 

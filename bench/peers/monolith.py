@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.routing import Route
 
+from cli.serving import collect_less
 from gateway.context import RequestContext
 from gateway.federation.supergraph import Supergraph
 from gateway.pipeline import Pipeline
@@ -35,6 +36,7 @@ def create() -> Starlette:
         for name in SUBGRAPHS
     }
     pipeline = Pipeline(Runtime(supergraph, LocalTransport(services)))
+    collect_less()
     return Starlette(routes=[Route("/graphql", GraphQLHTTP(pipeline, _caller))])
 
 
