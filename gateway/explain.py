@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gateway.federation.plan_text import print_plan
+from gateway.nulls import explain_nulls
 
 if TYPE_CHECKING:
     from gateway.cost import Bill
     from gateway.federation.execution import ExecutablePlan, FetchReport
+    from gateway.federation.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport
 
 __all__ = ["HEADER", "Explanation", "may_explain", "sign"]
 
@@ -50,10 +52,15 @@ class Explanation:
         self._bill = bill
         self._started = time.perf_counter()
         self._reports: list[FetchReport] = []
+        self._originals: dict[int, list[Any]] = {}
 
     def observe(self, report: FetchReport) -> None:
         """Take in one fetch; called by the engine."""
         self._reports.append(report)
+
+    def over(self, transport: SubgraphTransport) -> SubgraphTransport:
+        """The transport, which now also tells here what subgraphs said before it was translated."""
+        return _Told(transport, self._originals)
 
     def extension(
         self, executable: ExecutablePlan, data: Any, errors: Sequence[Mapping[str, Any]]
@@ -62,7 +69,7 @@ class Explanation:
         return {
             "queryPlan": print_plan(executable.plan),
             "fetches": [self._fetch(report) for report in self._reports],
-            "nulls": [_null(error, data) for error in errors if error.get("path")],
+            "nulls": explain_nulls(executable, data, errors, self._reports, self._originals),
         }
 
     def _fetch(self, report: FetchReport) -> dict[str, Any]:
@@ -79,28 +86,28 @@ class Explanation:
         }
 
 
-def _null(error: Mapping[str, Any], data: Any) -> dict[str, Any]:
-    """One error and where its null ended up: at its own path, or at an ancestor it bubbled to."""
-    path = list(error["path"])
-    landed: list[str | int] = []
-    at = data
-    for step in path:
-        if at is None:
-            break
-        at = _child(at, step)
-        landed.append(step)
-    extensions = error.get("extensions", {})
-    return {
-        "path": path,
-        "nullAt": landed if at is None else None,
-        "bubbled": len(path) - len(landed) if at is None else 0,
-        "subgraph": extensions.get("serviceName"),
-        "code": extensions.get("code"),
-        "message": error.get("message"),
-    }
+class _Told:
+    """A transport that notes the original errors of each fetch, by its id."""
+
+    def __init__(self, inner: SubgraphTransport, originals: dict[int, list[Any]]) -> None:
+        self._inner = inner
+        self._originals = originals
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        try:
+            response = await self._inner.execute(request)
+        except Exception as error:
+            self._originals[request.fetch.id] = list(_chain(error))
+            raise
+        self._originals[request.fetch.id] = list(response.errors)
+        return response
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        return self._inner.subscribe(request)
 
 
-def _child(value: Any, step: str | int) -> Any:
-    if isinstance(step, str):
-        return value.get(step) if isinstance(value, dict) else None
-    return value[step] if isinstance(value, list) and step < len(value) else None
+def _chain(error: BaseException | None) -> Iterator[str]:
+    """An exception and what caused it, the first cause last."""
+    while error is not None:
+        yield f"{type(error).__name__}: {error}"
+        error = error.__cause__

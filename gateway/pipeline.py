@@ -357,6 +357,8 @@ async def _explained(
 ) -> Response:
     """The answer, and how it came about."""
     explanation = Explanation(bill)
-    response = await executable.run(transport, variables, context, observer=explanation.observe)
+    response = await executable.run(
+        explanation.over(transport), variables, context, observer=explanation.observe
+    )
     explain = explanation.extension(executable, response.data, response.errors)
     return Response(response.data, response.errors, {**response.extensions, "explain": explain})

@@ -134,7 +134,14 @@ async def test_at_the_deadline_the_statement_is_gone_and_the_client_is_told(
     async with running(changed, mode) as hasty, users_locked(hasty) as server:
         answer = await hasty.graphql(ME, token=ada.token)
         await waiting(server, 0)
+        headers = {"authorization": f"Bearer {ada.token}", "x-nexus-explain": "1"}
+        explained = await hasty.client.post("/graphql", json={"query": ME}, headers=headers)
     assert answer["data"] == {"me": None}
     (error,) = answer["errors"]
     assert error["extensions"]["code"] == "DOWNSTREAM_TIMEOUT"
     assert error["path"] == ["me"]
+    (null,) = explained.json()["extensions"]["explain"]["nulls"]
+    assert null["path"] == ["me"]
+    assert null["reason"]["subgraph"] == "users"
+    assert null["reason"]["code"] == "DOWNSTREAM_TIMEOUT"
+    assert null["reason"]["original"]

@@ -9,7 +9,6 @@ from prometheus_client import REGISTRY
 
 from gateway.cache import LruCache
 from gateway.context import RequestContext
-from gateway.explain import Explanation
 from gateway.federation.operation.prepare import InvalidRequest
 from gateway.federation.supergraph import Supergraph
 from gateway.labels import OverrideLabels
@@ -194,25 +193,3 @@ def test_a_user_stays_on_one_side_of_a_percentage() -> None:
 def test_a_stranger_is_drawn_anew(drawn: float, taken: bool) -> None:
     labels = OverrideLabels(["percent(30)"], draw=lambda: drawn)
     assert labels.decide(ANONYMOUS) == {"percent(30)": taken}
-
-
-async def test_an_explanation_says_where_a_null_ended_up() -> None:
-    made = runtime()
-    document = await made.prepare("{ authors { id } }", None)
-    executable = (await made.plan(document, {}, {})).executable
-    error = {
-        "message": "gone",
-        "path": ["authors", 0, "id"],
-        "extensions": {"code": "NOT_FOUND", "serviceName": "authors"},
-    }
-    nulls = [
-        Explanation().extension(executable, data, [error])["nulls"][0]
-        for data in ({"authors": [{"id": None}]}, {"authors": None}, None, {"authors": [{"id": 1}]})
-    ]
-    assert [(null["nullAt"], null["bubbled"]) for null in nulls] == [
-        (["authors", 0, "id"], 0),
-        (["authors"], 2),
-        ([], 3),
-        (None, 0),
-    ]
-    assert (nulls[0]["subgraph"], nulls[0]["code"]) == ("authors", "NOT_FOUND")
