@@ -20,7 +20,6 @@ from gateway.federation.planner.paths import (
     Jump,
     Option,
     Path,
-    Select,
     Step,
 )
 
@@ -30,7 +29,6 @@ LEVEL_COST = 1010
 """What each level of waiting weighs: a little more than a fetch."""
 _CALL_COST = 50
 """What an entity call weighs that shares its request with others."""
-_ROUNDS = 3
 
 
 def choose(groups: Sequence[Group], budget: Budget) -> tuple[list[Path], int]:
@@ -38,9 +36,8 @@ def choose(groups: Sequence[Group], budget: Budget) -> tuple[list[Path], int]:
     best = _Choice(groups, _Atoms(), budget)
     best.pick(range(len(groups)))
     if any(len(group.options) > 1 for group in groups):
-        for _ in range(_ROUNDS):
-            if not (best.improve() | best.eliminate()):
-                break
+        while best.improve() | best.eliminate():
+            pass
     return [path for paths in best.chosen for path in paths], best.weight
 
 
@@ -79,12 +76,10 @@ class _Choice:
                 before, weight = self.chosen[index], self.weight
                 self._remove(index)
                 best = self._best(group)
-                self._add(index, before if best is None else best)
-                if self.weight < weight:
-                    improved = True
-                elif self.weight > weight:
-                    self._remove(index)
-                    self._add(index, before)
+                if best is None or self._marginal(best) > self._marginal(before):
+                    best = before
+                self._add(index, best)
+                improved |= self.weight < weight
         return improved
 
     def eliminate(self) -> bool:
@@ -194,19 +189,18 @@ class _Atoms:
     def _of(self, parent: Path, step: Step, anchor: int) -> tuple[int, frozenset[int]]:
         before, atoms = self.of(parent, anchor)
         level = self.levels[before]
-        match step:
-            case Enter(node):
-                fetch = self._intern(("entry", node.graph), ENTRY_COST, level)
-                end = self._intern((before, node), 0, level)
-                return end, frozenset((fetch, end))
-            case Cast(type_):
-                end = self._intern((before, type_), 0, level)
-            case Select(key, name, arguments, edge):
-                # Among equal plans, the one that has its data sooner.
-                weight = 0 if edge is None else 1 + level
-                end = self._intern((before, key, name, arguments, edge is None), weight, level)
-            case Jump():
-                return self._jump(before, atoms, step)
+        if isinstance(step, Jump):
+            return self._jump(before, atoms, step)
+        if isinstance(step, Enter):
+            fetch = self._intern(("entry", step.node.graph), ENTRY_COST, level)
+            return fetch, frozenset((fetch,))
+        if isinstance(step, Cast):
+            end = self._intern((before, step.type), 0, level)
+        else:
+            # Among equal plans, the one that has its data sooner.
+            weight = 0 if step.edge is None else 1 + level
+            field = before, step.key, step.name, step.arguments, step.edge is None
+            end = self._intern(field, weight, level)
         return end, atoms | {end}
 
     def _jump(self, before: int, atoms: frozenset[int], step: Jump) -> tuple[int, frozenset[int]]:

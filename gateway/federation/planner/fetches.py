@@ -7,7 +7,7 @@ walking all chosen paths builds the fetches.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from graphql import ValueNode
@@ -26,7 +26,7 @@ from gateway.federation.planner.graph import NO_KEY, Node, QueryGraph
 from gateway.federation.planner.keys import Keys, take
 from gateway.federation.planner.keys import Position as KeyPosition
 from gateway.federation.planner.normalize import normalize
-from gateway.federation.planner.paths import Cast, Enter, Jump, Path, Select
+from gateway.federation.planner.paths import Cast, Enter, Jump, Path, Select, Step
 
 __all__ = ["ENTITY", "Call", "Fetches", "Selected", "SelectionSet", "Work"]
 
@@ -94,12 +94,6 @@ class Work:
     calls: list[Call] = field(default_factory=list)
     after: list[Work] = field(default_factory=list)
 
-    @property
-    def position(self) -> Position | None:
-        """Where it adds to what an earlier fetch found; None at the root of the response."""
-        paths = self.calls[0].paths if self.calls else self.at
-        return paths[0] if paths else None
-
 
 @dataclass(slots=True, eq=False)
 class _Place:
@@ -132,23 +126,18 @@ class Fetches:
 
     def add(self, path: Path) -> None:
         """Fetch what a client's path leads to."""
-        self._follow(None, path, client=True)
+        enter, *steps = path.steps()
+        assert isinstance(enter, Enter)
+        self._follow(self._enter(enter), steps, client=True)
 
-    def _follow(self, start: _Place | None, path: Path, *, client: bool) -> _Place | None:
-        steps = []
-        step_of: Path | None = path
-        while step_of is not None and step_of.step is not None:
-            steps.append(step_of.step)
-            step_of = step_of.parent
-        place = start
-        for step in reversed(steps):
-            if isinstance(step, Enter):
-                place = self._enter(step)
-            elif place is not None and isinstance(step, Select):
+    def _follow(self, place: _Place, steps: Iterable[Step], *, client: bool) -> _Place:
+        for step in steps:
+            if isinstance(step, Select):
                 place = self._select(place, step, client=client)
-            elif place is not None and isinstance(step, Cast):
+            elif isinstance(step, Cast):
                 place = self._cast(place, step)
-            elif place is not None and isinstance(step, Jump):
+            else:
+                assert isinstance(step, Jump)
                 place = self._jump(place, step)
         return place
 
@@ -231,9 +220,9 @@ class Fetches:
         _identify(place)
         after = [place.work]
         for path in step.requirement.paths:
-            end = self._follow(place, path, client=False)
-            if end is not None and end.work not in after:
-                after.append(end.work)
+            work = self._follow(place, path.steps(), client=False).work
+            if work not in after:
+                after.append(work)
         target = step.move.target
         if step.move.key is NO_KEY:
             selections = SelectionSet(target.type)
@@ -332,14 +321,11 @@ def merge_inputs(
         known = merged.get(identity)
         if known is None:
             merged[identity] = selection
-        elif isinstance(known, RequireField) and isinstance(selection, RequireField):
-            merged[identity] = RequireField(
-                known.name,
-                known.key,
-                merge_inputs(known.selections, selection.selections),
-                is_key=known.is_key or selection.is_key,
-            )
-        elif isinstance(known, RequireFragment) and isinstance(selection, RequireFragment):
-            inner = merge_inputs(known.selections, selection.selections)
-            merged[identity] = RequireFragment(known.on, inner)
+            continue
+        inner = merge_inputs(known.selections, selection.selections)
+        if isinstance(known, RequireField) and isinstance(selection, RequireField):
+            is_key = known.is_key or selection.is_key
+            merged[identity] = replace(known, selections=inner, is_key=is_key)
+        else:
+            merged[identity] = replace(known, selections=inner)
     return tuple(merged.values())

@@ -170,8 +170,6 @@ class QueryGraph:
         return node.moves
 
     def _moves(self, node: Node) -> Iterator[Move]:
-        if node.info.kind is Kind.UNION:
-            return
         if node.type == self.root_type(OperationType.QUERY):
             for graph in sorted(node.info.graphs - {node.graph}):
                 yield Move(self.node(node.type, graph), NO_KEY, rename=False)

@@ -51,8 +51,8 @@ class _Optimizer:
         """Merge the fetches of one level that ask one subgraph at one position."""
         slots: dict[object, list[Work]] = {}
         for work in list(self._works):
-            if work.position is not None:
-                slot = slots.setdefault(self._slot(work, self._levels[work]), [])
+            if work.calls:
+                slot = slots.setdefault((self._levels[work], *_slot(work)), [])
                 if not self._merge_into_one_of(slot, work):
                     slot.append(work)
 
@@ -64,9 +64,9 @@ class _Optimizer:
         """
         slots: dict[object, list[Work]] = {}
         for work in sorted(self._works, key=lambda work: -self._levels[work]):
-            if work.position is None:
+            if not work.calls:
                 continue
-            slot = slots.setdefault(self._slot(work, 0), [])
+            slot = slots.setdefault(_slot(work), [])
             apart = [o for o in slot if not _waits(o, work) and not _waits(work, o)]
             if self._merge_into_one_of(apart, work):
                 self._levels = _levels(self._works)
@@ -78,7 +78,6 @@ class _Optimizer:
 
         The response is complete no later, and there is a request less.
         """
-        slots: dict[object, list[Work]] = {}
         levels: dict[str, dict[int, Work]] = {}
         for work in sorted(self._works, key=lambda work: -self._levels[work]):
             if not work.calls:
@@ -89,16 +88,10 @@ class _Optimizer:
                 for lower in sorted(levels.get(work.graph, ()))
                 if level < lower and self._may_wait(work, lower)
             ]
-            if any(
-                self._merge_into_one_of(slots.get(self._slot(work, lower), ()), work)
-                for lower in later
-            ):
-                continue
             if later:
                 level = self._levels[work] = later[0]
                 for before in levels[work.graph][level].after:
                     self._wait(work, before)
-            slots.setdefault(self._slot(work, level), []).append(work)
             levels.setdefault(work.graph, {}).setdefault(level, work)
 
     def batch(self) -> None:
@@ -136,13 +129,10 @@ class _Optimizer:
         """Whether nobody waits for a fetch that it keeps waiting when done on a later level."""
         return all(level < self._levels[waiting] for waiting in self._waiting[work])
 
-    @staticmethod
-    def _slot(work: Work, level: int) -> object:
-        return (level, work.graph, bool(work.calls), _without_gate(work.position or ()))
-
     def _merge_into_one_of(self, others: Iterable[Work], work: Work) -> bool:
         for into in others:
-            if _merge(into, work):
+            if _agree(into.calls[0], work.calls[0]):
+                _merge(into.calls[0], work.calls[0])
                 self._replace(into, work)
                 return True
         return False
@@ -161,6 +151,10 @@ class _Optimizer:
         for after in self._waiting.pop(work):
             after.after = [w for w in after.after if w is not work]
             self._wait(after, into)
+
+
+def _slot(work: Work) -> tuple[str, Position]:
+    return work.graph, _without_gate(work.calls[0].paths[0])
 
 
 def _waits(work: Work, other: Work) -> bool:
@@ -228,17 +222,6 @@ def _without_gate(path: Position) -> Position:
     return path[:-1] if path and isinstance(path[-1], Gate) else path
 
 
-def _merge(into: Work, work: Work) -> bool:
-    """Have one fetch do what another does at the same position, if it can."""
-    if into.root is not None and work.root is not None:
-        _merge_selections(into.root, work.root)
-        return True
-    agree = _agree(into.calls[0], work.calls[0])
-    if agree:
-        _merge_calls(into.calls[0], work.calls[0])
-    return agree
-
-
 def _agree(one: Call, other: Call) -> bool:
     """Whether one representation of an object can answer both."""
     if one.renames != other.renames or (one.renames and one.inputs.keys() != other.inputs.keys()):
@@ -279,7 +262,7 @@ def _compatible(one: Iterable[RequireSelection], other: Iterable[RequireSelectio
     )
 
 
-def _merge_calls(one: Call, other: Call) -> None:
+def _merge(one: Call, other: Call) -> None:
     for type_, inputs in other.inputs.items():
         one.inputs[type_] = merge_inputs(one.inputs.get(type_, ()), inputs)
     one.is_abstract |= other.is_abstract

@@ -95,6 +95,16 @@ class Path:
     origin: int = 0
     """The depth at which the current subgraph was entered."""
 
+    def steps(self) -> list[Step]:
+        """What was done one after another to get here."""
+        steps: list[Step] = []
+        path: Path | None = self
+        while path is not None and path.step is not None:
+            steps.append(path.step)
+            path = path.parent
+        steps.reverse()
+        return steps
+
     def enter(self, node: Node) -> Path:
         """Start in the subgraph of a root node; the others have starts of their own."""
         return Path(

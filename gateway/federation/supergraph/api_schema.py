@@ -19,7 +19,6 @@ from graphql import (
     NamedTypeNode,
     ObjectTypeDefinitionNode,
     SchemaDefinitionNode,
-    SchemaExtensionNode,
     TypeDefinitionNode,
     UnionTypeDefinitionNode,
     build_ast_schema,
@@ -72,17 +71,15 @@ class _Filter:
         return DocumentNode(definitions=definitions if has_defer else (*definitions, *_DEFER))
 
     def _definition(self, node: DefinitionNode) -> DefinitionNode | None:
-        if isinstance(node, SchemaExtensionNode):
-            return None
         if isinstance(node, SchemaDefinitionNode):
             return replace(node, directives=self._directives(node.directives))
         if isinstance(node, DirectiveDefinitionNode):
             if any(f.owns_directive(node.name.value) for f in self._features):
                 return None
             return replace(node, arguments=self._visible(node.arguments))
-        if isinstance(node, TypeDefinitionNode):
-            return None if node.name.value in self._dropped_types else self._type(node)
-        return node
+        if isinstance(node, TypeDefinitionNode) and node.name.value not in self._dropped_types:
+            return self._type(node)
+        return None
 
     def _type(self, node: TypeDefinitionNode) -> TypeDefinitionNode:
         if isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):

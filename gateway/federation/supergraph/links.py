@@ -95,8 +95,5 @@ def _feature(values: Mapping[str, object]) -> Feature:
 
 def _imports(value: object) -> Iterator[tuple[str, str]]:
     for item in value if isinstance(value, list) else ():
-        if isinstance(item, str):
-            yield item, item.removeprefix("@")
-        elif isinstance(item, dict):
-            name = str(item["name"])
-            yield name, str(item.get("as") or name).removeprefix("@")
+        name, alias = (item["name"], item.get("as")) if isinstance(item, dict) else (item, None)
+        yield str(name), str(alias or name).removeprefix("@")

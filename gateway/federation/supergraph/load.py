@@ -198,8 +198,7 @@ class _Reader:
         members: dict[str, set[str]] = {graph: set() for graph in graphs}
         for node in self.implementers.get(interface, ()):
             for graph in self._implementing_graphs(node, interface):
-                if graph in members:
-                    members[graph].add(node.name.value)
+                members.setdefault(graph, set()).add(node.name.value)
         return {graph: frozenset(names) for graph, names in members.items()}
 
     def _implementing_graphs(self, node: ObjectTypeDefinitionNode, interface: str) -> Iterable[str]:
