@@ -9,7 +9,7 @@ from cli import node
 from cli.environment import ROOT
 
 FOLDER = ROOT / "gateway" / "ide"
-SOURCES = ("app.jsx", "build.mjs", "package-lock.json")
+SOURCES = ("app.jsx", "explanation.jsx", "build.mjs", "package-lock.json")
 
 
 def build(folder: Path = FOLDER) -> bool:

@@ -52,9 +52,6 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
-        # What is there now stays: no collection needs to go through it again.
-        gc.collect()
-        gc.freeze()
         # A thread that reads or plans an unknown operation gives way ten times sooner.
         sys.setswitchinterval(0.0005)
         if self.started and self._when_ready is not None:

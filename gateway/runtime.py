@@ -36,7 +36,7 @@ from gateway.federation.operation.prepare import (
     forget_tokens,
     prepare,
 )
-from gateway.federation.operation.selection import Field
+from gateway.federation.operation.selection import Deferred, Field
 from gateway.federation.plan import QueryPlan
 from gateway.federation.planner import PlanningError, plan
 from gateway.federation.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport
@@ -350,7 +350,9 @@ def _uncollected(work: Callable[..., T], *arguments: Any) -> T:
     try:
         return work(*arguments)
     finally:
-        gc.enable()
+        if collects:
+            gc.enable()
+    collects = gc.isenabled()
 
 
 def _introspects(operation: Operation) -> bool:

@@ -1,8 +1,9 @@
 // GraphiQL against the endpoint that served this page, with subscriptions over graphql-transport-ws.
 import { createGraphiQLFetcher } from '@graphiql/toolkit';
-import { GraphiQL } from 'graphiql';
+import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { createRoot } from 'react-dom/client';
 import 'graphiql/style.css';
+import { HEADER, explanationPlugin, remember as rememberExplanation } from './explanation.jsx';
 
 const assets = new URL('.', import.meta.url);
 const workers = { json: 'json.worker.js', graphql: 'graphql.worker.js' };
@@ -34,7 +35,9 @@ async function fetcher(request, options) {
   if (token && !Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) {
     headers.Authorization = `Bearer ${token}`;
   }
+  headers[HEADER] ??= '1';
   const answer = await send(request, { ...options, headers });
+  if (request.operationName !== 'IntrospectionQuery') rememberExplanation(answer);
   return answer?.data ? remember(answer) : answer;
 }
 
@@ -44,6 +47,7 @@ createRoot(document.getElementById('graphiql')).render(
   <GraphiQL
     fetcher={fetcher}
     defaultTabs={examples}
+    plugins={[HISTORY_PLUGIN, explanationPlugin]}
     defaultEditorToolsVisibility="headers"
     shouldPersistHeaders={false}
   />,

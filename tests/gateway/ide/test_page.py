@@ -98,3 +98,9 @@ async def test_after_logging_in_the_example_query_is_answered(settings: Settings
                 break
         await expect(answer).to_contain_text(person.email)
         await expect(answer).not_to_contain_text("errors")
+
+        await page.get_by_role("button", name="How it was answered").click()
+        shown_plan = page.get_by_label("How it was answered", exact=True).last
+        await expect(shown_plan).to_contain_text('Fetch(service: "orgs")')
+        await expect(shown_plan).to_contain_text(" ms")
+        await expect(answer).not_to_contain_text("explain")
