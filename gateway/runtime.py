@@ -36,7 +36,7 @@ from gateway.federation.operation.prepare import (
     forget_tokens,
     prepare,
 )
-from gateway.federation.operation.selection import Deferred, Field
+from gateway.federation.operation.selection import Field
 from gateway.federation.plan import QueryPlan
 from gateway.federation.planner import PlanningError, plan
 from gateway.federation.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport
@@ -346,13 +346,13 @@ def _uncollected(work: Callable[..., T], *arguments: Any) -> T:
     It would go through all that is alive again and again while a large document
     is read, and nobody else runs meanwhile; next to none of it is garbage.
     """
+    collects = gc.isenabled()
     gc.disable()
     try:
         return work(*arguments)
     finally:
         if collects:
             gc.enable()
-    collects = gc.isenabled()
 
 
 def _introspects(operation: Operation) -> bool:
