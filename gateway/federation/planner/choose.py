@@ -75,10 +75,8 @@ class _Choice:
             if len(group.options) > 1:
                 before, weight = self.chosen[index], self.weight
                 self._remove(index)
-                best = self._best(group)
-                if best is None or self._marginal(best) > self._marginal(before):
-                    best = before
-                self._add(index, best)
+                best = self._best(group) or before
+                self._add(index, min(best, before, key=self._marginal))
                 improved |= self.weight < weight
         return improved
 

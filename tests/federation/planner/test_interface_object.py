@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from graphql import OperationType
 from inline_snapshot import snapshot
 
+from gateway.federation.operation.selection import Field, Fragment, Operation
+from gateway.federation.planner import plan
+from gateway.federation.supergraph import Supergraph
 from tests.federation.planner.planned import planned
+from tests.federation.supergraph.sdl import supergraph_sdl
 
 
 def test_a_field_it_adds_is_fetched_with_the_interfaces_name() -> None:
@@ -469,3 +474,38 @@ QueryPlan {
   }
 }\
 """)
+
+
+def test_the_real_type_is_found_out_where_it_is_known() -> None:
+    sdl = supergraph_sdl(
+        """
+        type Query
+          @join__type(graph: ALL_THINGS) @join__type(graph: OTHERS) @join__type(graph: FEW) {
+          thing: Thing @join__field(graph: OTHERS)
+        }
+        interface Thing
+          @join__type(graph: ALL_THINGS, key: "id")
+          @join__type(graph: FEW, key: "id")
+          @join__type(graph: OTHERS, key: "id", isInterfaceObject: true) {
+          id: ID!
+        }
+        type Book implements Thing
+          @join__implements(graph: ALL_THINGS, interface: "Thing")
+          @join__implements(graph: FEW, interface: "Thing")
+          @join__type(graph: ALL_THINGS, key: "id")
+          @join__type(graph: FEW, key: "id") {
+          id: ID!
+        }
+        type Film implements Thing
+          @join__implements(graph: ALL_THINGS, interface: "Thing")
+          @join__type(graph: ALL_THINGS, key: "id") {
+          id: ID!
+          length: Int
+        }
+        """
+    ).replace("enum join__Graph {", 'enum join__Graph { FEW @join__graph(name: "few", url: "")')
+    film = Fragment("Film", (Field("length", "length"),))
+    thing = Field("thing", "thing", (), (film,))
+    operation = Operation(OperationType.QUERY, None, "Query", {}, (thing,))
+    found = plan(Supergraph.from_sdl(sdl), operation)
+    assert [fetch.subgraph for fetch in found.fetches] == ["others", "all-things"]

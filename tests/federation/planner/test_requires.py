@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from graphql import OperationType
 from inline_snapshot import snapshot
 
+from gateway.federation.operation.selection import Field, Operation
+from gateway.federation.planner import plan
+from gateway.federation.supergraph import Supergraph
 from tests.federation.planner.planned import planned
+from tests.federation.supergraph.sdl import supergraph_sdl
 
 
 def test_the_representation_carries_what_the_field_requires() -> None:
@@ -860,3 +865,23 @@ QueryPlan {
   }
 }\
 """)
+
+
+def test_a_type_name_among_what_is_required_is_at_hand() -> None:
+    sdl = supergraph_sdl(
+        """
+        type Query @join__type(graph: ALL_THINGS) @join__type(graph: OTHERS) {
+          thing: Thing @join__field(graph: ALL_THINGS)
+        }
+        type Thing @join__type(graph: ALL_THINGS, key: "id") @join__type(graph: OTHERS, key: "id") {
+          id: ID!
+          owner: Owner @join__field(graph: ALL_THINGS)
+          label: String @join__field(graph: ALL_THINGS, requires: "owner { __typename name }")
+        }
+        type Owner @join__type(graph: ALL_THINGS) { name: String }
+        """
+    )
+    thing = Field("thing", "thing", (), (Field("label", "label"),))
+    operation = Operation(OperationType.QUERY, None, "Query", {}, (thing,))
+    (fetch,) = plan(Supergraph.from_sdl(sdl), operation).fetches
+    assert fetch.document == "{thing{label}}"

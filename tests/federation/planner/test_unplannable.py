@@ -42,6 +42,32 @@ def test_the_type_of_an_interface_object_that_nothing_implements_has_no_plan() -
         plan(Supergraph.from_sdl(sdl), operation)
 
 
+def test_the_type_of_an_interface_object_behind_a_key_it_lacks_has_no_plan() -> None:
+    sdl = supergraph_sdl(
+        """
+        type Query @join__type(graph: ALL_THINGS) @join__type(graph: OTHERS) {
+          thing: Thing @join__field(graph: OTHERS)
+        }
+        interface Thing
+          @join__type(graph: ALL_THINGS, key: "code")
+          @join__type(graph: OTHERS, key: "id", isInterfaceObject: true) {
+          id: ID! @join__field(graph: OTHERS)
+          code: ID! @join__field(graph: ALL_THINGS)
+        }
+        type Book implements Thing
+          @join__implements(graph: ALL_THINGS, interface: "Thing")
+          @join__type(graph: ALL_THINGS, key: "code") {
+          id: ID! @join__field
+          code: ID!
+        }
+        """
+    )
+    thing = Field("thing", "thing", (), (Field("__typename", "__typename"),))
+    operation = Operation(OperationType.QUERY, None, "Query", {}, (thing,))
+    with pytest.raises(PlanningError, match=r"Thing\.__typename cannot be reached from others"):
+        plan(Supergraph.from_sdl(sdl), operation)
+
+
 def test_a_mutation_field_without_a_plan_is_refused() -> None:
     operation = Operation(OperationType.MUTATION, None, "Mutation", {}, (Field("no", "no"),))
     with pytest.raises(PlanningError, match=r"Mutation\.no cannot be reached"):
