@@ -28,6 +28,7 @@ from gateway.explain import sign
 from shared.auth import ANONYMOUS, Identity
 from shared.config import ConfigurationError
 from shared.protocols.http import GraphQLHTTP
+from tests.clients import node, npm_packages
 from tests.gateway.bookshop import SDL, Bookshop, make_bookshop
 from tests.hostile import HOSTILE
 from tests.serving import serving
@@ -400,6 +401,27 @@ async def test_documents_that_one_gateway_was_told_another_knows(
     assert code(await ask(one, **persisted)) == "PERSISTED_QUERY_NOT_FOUND"
     assert await ask(one, "{ whoami }", **persisted) == {"data": {"whoami": None}}
     assert await ask(other, **persisted) == {"data": {"whoami": None}}
+
+
+async def test_apollo_client_names_a_document_that_the_gateway_was_told(start: Start) -> None:
+    await npm_packages()
+    client = await start("")
+    url = f"{client.base_url}/graphql"
+    found = await node("apollo_persisted.mjs", url, "{ authors { name } }")
+    assert found["answers"][0]["authors"][0]["name"] == "Ursula"
+    assert found["answers"] == [found["answers"][0]] * 4
+    asking, telling = ["GET", "hash"], ["POST", "text", "hash"]
+    assert found["requests"] == [asking, telling, asking, asking, asking]
+
+
+async def test_apollo_client_sends_texts_where_documents_are_not_kept(start: Start) -> None:
+    await npm_packages()
+    client = await start("documents: {automatic: {enabled: false}}")
+    url = f"{client.base_url}/graphql"
+    found = await node("apollo_persisted.mjs", url, "{ authors { name } }")
+    assert found["answers"] == [found["answers"][0]] * 4
+    asking, telling = ["GET", "hash"], ["POST", "text"]
+    assert found["requests"] == [asking, telling, telling] * 2
 
 
 async def test_only_trusted_documents_are_answered_if_the_settings_say_so(
