@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from gateway.cache import LruCache
 from gateway.cost import CostLimits
 from gateway.federation.cost import PlanCost, Weights, compile_cost
+from gateway.federation.deferral import deferred_apart, plan_apart
 from gateway.federation.execution import (
     ExecutablePlan,
     IncrementalPlan,
@@ -36,7 +37,7 @@ from gateway.federation.operation.prepare import (
     forget_tokens,
     prepare,
 )
-from gateway.federation.operation.selection import Field
+from gateway.federation.operation.selection import Deferred, Field
 from gateway.federation.plan import QueryPlan
 from gateway.federation.planner import PlanningError, plan
 from gateway.federation.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport
@@ -224,19 +225,23 @@ class Runtime:
         try:
             operation = prepared.fold(coerced)
             allowed, refusals, overlooked = self._allowed(operation, unmet)
-            key = (_identity(operation), unmet if refusals else None, *labels.values())
+            primary, deferred = operation, tuple[Deferred, ...]()
+            if prepared.kind == "query" and prepared.defers:
+                primary, deferred = prepared.split(coerced)
+            apart = deferred_apart(primary, deferred)
+            key = (_identity(operation), unmet if refusals else None, apart, *labels.values())
             weight = _BYTES_PER_FIELD * _count(operation.selections)
             executable = self._by_operation.get(key)
             if executable is None:
                 with span("plan"):
                     made = QueryPlan((), {})
-                    if refusals is None or allowed.selections:
+                    if apart:
+                        made = plan_apart(self.supergraph, allowed, apart, labels=labels)
+                    elif refusals is None or allowed.selections:
                         made = plan(self.supergraph, allowed, labels=labels)
                     executable = compile_plan(self.supergraph, operation, made, refusals)
                 self._by_operation.put(key, executable, weight=weight)
-            incremental = None
-            if prepared.kind == "query" and prepared.defers:
-                incremental = compile_incremental(executable, *prepared.split(coerced))
+            incremental = compile_incremental(executable, primary, deferred)
         except (InvalidRequest, PlanningError, OperationRefused) as error:
             return _Failure(error)
         cost = compile_cost(self._weights, executable.plan) if self.costs.are_kept else None
