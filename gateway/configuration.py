@@ -470,6 +470,9 @@ class Authorization(_Section):
     refuse: Literal["fields", "operation", "nothing"] = "fields"
     """What becomes of an operation that asks for more than its caller may have: those fields
     are null, all of it is refused, or it is served and only logged."""
+    tell: Literal["errors", "extensions", "nowhere"] = "errors"
+    """Where an answer says which fields were refused: among its `errors`, in its
+    `extensions.authorizationErrors`, or nowhere."""
     scope_claims: tuple[str, ...] = ("scope", "scp")
     """The claims that `@requiresScopes` looks into."""
     policies: Policies = Policies()

@@ -25,6 +25,7 @@ from gateway.identity import client_in
 from gateway.keys import KeySet
 from gateway.pipeline import Pipeline
 from gateway.propagation import Propagation, ReturnedHeaders, ReturnPropagation
+from gateway.refusals import Refusals
 from gateway.reloading import Reloading, source_of
 from gateway.runtime import Runtime
 from gateway.security.headers import SECURITY_HEADERS, cors
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from gateway import configuration as config
     from gateway.federation.supergraph import Supergraph
     from shared.cache import Redis
+    from shared.protocols.service import GraphQLService
 
 __all__ = ["create"]
 
@@ -125,7 +127,10 @@ async def create(
             context.claims, context.scopes = caller.claims, caller.scopes
             context.expires_at = caller.expires_at
 
-    endpoint = _endpoint(told, pipeline, requested, identify, draining, shared=not returned)
+    service: GraphQLService[RequestContext] = pipeline
+    if told.authorization.tell != "errors":
+        service = Refusals(pipeline, told.authorization.tell)
+    endpoint = _endpoint(told, service, requested, identify, draining, shared=not returned)
     checks = {"authentication": authentication.check} if authentication else {}
     ready = health.Ready(
         checks,
@@ -321,7 +326,7 @@ def _redis(told: config.Redis | None) -> Redis | None:
 
 def _endpoint(
     told: Configuration,
-    pipeline: Pipeline,
+    service: GraphQLService[RequestContext],
     requested: Propagation,
     identify: Callable[[RequestContext], Awaitable[None]],
     draining: asyncio.Event,
@@ -379,7 +384,7 @@ def _endpoint(
 
     return GraphQLEndpoint(
         http=GraphQLHTTP(
-            pipeline,
+            service,
             from_request,
             max_body_bytes=body,
             batch_limit=told.server.batch_limit,
@@ -387,7 +392,7 @@ def _endpoint(
             openings=openings,
         ),
         websocket=GraphQLWebSocket(
-            pipeline,
+            service,
             from_init,
             expires_at=lambda context: context.expires_at,
             max_message_bytes=most,
@@ -397,7 +402,7 @@ def _endpoint(
             openings=openings,
         ),
         event_streams=EventStreams(
-            pipeline,
+            service,
             from_request,
             max_body_bytes=body,
             max_operations=streams.max_operations,

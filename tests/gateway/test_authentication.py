@@ -623,6 +623,57 @@ async def test_an_operation_may_be_refused_as_a_whole(address: str, tmp_path: Pa
         assert known.json() == {"data": {"me": {"email": "ada@example.test"}}}
 
 
+def payloads(text: str) -> list[Any]:
+    """The JSON in an event stream or a multipart answer."""
+    found = re.findall(r"^(?:data: )?(\{.+\})$", text.replace("\r", ""), re.MULTILINE)
+    return [json.loads(one) for one in found]
+
+
+@pytest.mark.parametrize("tell", ["errors", "extensions", "nowhere"])
+async def test_what_is_refused_is_told_where_the_settings_say(
+    address: str, tmp_path: Path, tell: str
+) -> None:
+    def told(answer: Any) -> list[Any]:
+        """Where it says that something was refused; it says so at one place only."""
+        errors, extensions = answer.get("errors", []), answer.get("extensions", {})
+        moved = extensions.get("authorizationErrors", [])
+        assert not (errors if tell != "errors" else moved)
+        return [one["path"] for one in (errors or moved)]
+
+    def expected(*paths: list[str]) -> list[list[str]]:
+        return [] if tell == "nowhere" else list(paths)
+
+    async with AsyncExitStack() as stack:
+        settings: dict[str, Any] = {"authorization": {"tell": tell}}
+        running = await start(stack, tmp_path, authentication=trusting(address), **settings)
+        answer = (await running.ask("{ me { name email } }")).json()
+        assert answer["data"] == {"me": {"name": "Ada", "email": None}}
+        assert told(answer) == expected(["me", "email"])
+        known = await running.ask("{ me { email } }", **bearer(token()))
+        assert known.json() == {"data": {"me": {"email": "ada@example.test"}}}
+        parts = await running.ask(
+            "{ me { name email ... @defer { badge color } } }",
+            accept="multipart/mixed;deferSpec=20220824",
+        )
+        first, second = payloads(parts.text)
+        assert told(first) == expected(["me", "email"])
+        (patch,) = second["incremental"]
+        assert (patch["path"], patch["data"]) == (["me"], {"badge": None, "color": "red"})
+        assert told(patch) == expected(["me", "badge"])
+        bubbled = await running.ask(
+            "{ me { name ... @defer { ssn color } } }",
+            accept="multipart/mixed;incrementalSpec=v0.2",
+        )
+        # A part that failed says why: the format has no other way to say that it did.
+        assert payloads(bubbled.text)[1]["completed"][0]["errors"]
+        events = await running.ask("subscription { erased }", accept="text/event-stream")
+        (event,) = payloads(events.text)
+        assert event["data"] == {"erased": None}
+        assert told(event) == expected(["erased"])
+        for accept in ("application/json", "multipart/mixed, application/json"):
+            assert (await running.ask("{ nothing }", accept=accept)).json()["errors"]
+
+
 async def test_subgraphs_are_told_who_calls_by_rule(address: str, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         rules = [{"propagate": {"matching": ".*"}}, {"tell": {"claim": "sub", "name": "x-user"}}]

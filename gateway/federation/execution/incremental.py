@@ -1,8 +1,9 @@
 """`@defer`: each deferred fragment is answered as soon as its own fetches are there.
 
-The whole operation has one plan, so a deferred fragment costs no fetch more
-than it would without `@defer`, and every fetch starts when its own inputs are
-there.  What is decided here is only who waits for which fetch.
+The whole operation has one plan, and every fetch starts when its own inputs are
+there.  What is decided here is only who waits for which fetch: a fragment below
+the root costs no fetch more than without `@defer`, and comes with the rest if
+the rest's fetches bring it.
 """
 
 from __future__ import annotations

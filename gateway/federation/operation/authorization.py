@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.federation.supergraph.model import FieldInfo, TypeInfo
 
 __all__ = [
+    "CODE",
     "NOTHING_UNMET",
     "Authorization",
     "AuthorizationRules",
