@@ -120,6 +120,32 @@ async def test_a_new_runtime_makes_the_plans_that_ran_before_it_serves() -> None
     assert len(new.plans()) == 2
 
 
+def tangle(graphs: int) -> str:
+    """A supergraph in which each of many subgraphs knows the same type and one field of it."""
+    names = [f"G{number}" for number in range(graphs)]
+    entries = " ".join(f'{name} @join__graph(name: "{name.lower()}", url: "")' for name in names)
+    anywhere = " ".join(f"@join__type(graph: {name})" for name in names)
+    keyed = " ".join(f'@join__type(graph: {name}, key: "id")' for name in names)
+    fields = " ".join(f"{name.lower()}: Int @join__field(graph: {name})" for name in names)
+    head = SDL[: SDL.index("enum join__Graph")].replace("mutation: Mutation", "")
+    return (
+        f"{head.replace('subscription: Subscription', '')} enum join__Graph {{ {entries} }}"
+        f" type Query {anywhere} {{ thing: Thing }}"
+        f" type Thing {keyed} {{ id: ID! next: Thing {fields} }}"
+    )
+
+
+async def test_an_operation_that_is_too_complex_to_plan_is_cut_off_with_its_own_code() -> None:
+    fields = " ".join(f"g{number}" for number in range(8))
+    query = "{ thing { " + f"next {{ {fields} " * 30 + "id" + " }" * 32
+    pipeline = Pipeline(runtime(tangle(8), limits=Limits(depth=100)))
+    for _ in range(2):
+        result = await pipeline.execute(GraphQLRequest(query), RequestContext())
+        assert result.data is None
+        (error,) = result.errors
+        assert error["extensions"]["code"] == "QUERY_PLAN_TOO_COMPLEX"
+
+
 async def test_the_plans_that_ran_most_often_come_first() -> None:
     old = runtime()
     pipeline = Pipeline(old)
