@@ -163,6 +163,11 @@ class Watching(_Section):
     """How the supergraph is looked at again."""
 
     interval_seconds: Seconds = 1.0
+    """A source that does not answer is asked more and more rarely, up to every minute."""
+    headers: dict[str, Value] = {}
+    """Sent to an address, such as a registry's key."""
+    timeout_seconds: Seconds = 10.0
+    max_bytes: int = Field(default=20_000_000, ge=1_000)
 
 
 class Propagate(_Section):

@@ -21,6 +21,8 @@ from gateway.federation.supergraph import Supergraph, SupergraphError
 from shared.logger import get_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gateway.pipeline import Pipeline
     from gateway.runtime import Runtime
 
@@ -31,6 +33,7 @@ __all__ = [
     "SourceUnavailable",
     "State",
     "UrlSource",
+    "is_address",
     "read_now",
     "source_of",
 ]
@@ -86,9 +89,15 @@ class UrlSource:
     """An address, asked with the ETag of what it gave last."""
 
     def __init__(
-        self, url: str, *, timeout_seconds: float = 10.0, max_bytes: int = 20_000_000
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_seconds: float = 10.0,
+        max_bytes: int = 20_000_000,
     ) -> None:
         self._url = url
+        self._headers = headers or {}
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._max_bytes = max_bytes
         self._etag: str | None = None
@@ -113,7 +122,7 @@ class UrlSource:
 
     async def _ask(self) -> tuple[str | None, bytes]:
         """The tag and the content there is now; no content when it is what was read last."""
-        headers = {"if-none-match": self._etag} if self._etag else {}
+        headers = {**self._headers, **({"if-none-match": self._etag} if self._etag else {})}
         async with (
             aiohttp.ClientSession(timeout=self._timeout) as session,
             session.get(self._url, headers=headers) as response,
@@ -140,9 +149,12 @@ def _why(error: Exception) -> str:
 
 def source_of(location: str) -> Source:
     """The source at a path or an http(s) address."""
-    if location.startswith(("http://", "https://")):
-        return UrlSource(location)
-    return FileSource(Path(location))
+    return UrlSource(location) if is_address(location) else FileSource(Path(location))
+
+
+def is_address(location: str) -> bool:
+    """Whether it is the address of a supergraph, and not a path."""
+    return location.startswith(("http://", "https://"))
 
 
 def read_now(source: Source) -> str:

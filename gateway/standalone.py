@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -26,7 +27,7 @@ from gateway.keys import KeySet
 from gateway.pipeline import Pipeline
 from gateway.propagation import Propagation, ReturnedHeaders, ReturnPropagation
 from gateway.refusals import Refusals
-from gateway.reloading import Reloading, source_of
+from gateway.reloading import FileSource, Reloading, Source, UrlSource, is_address
 from gateway.runtime import Runtime
 from gateway.security.headers import SECURITY_HEADERS, cors
 from gateway.security.limits import Limits, body_limit
@@ -93,7 +94,9 @@ async def create(
         )
 
     reloading = Reloading(
-        source_of(location), make_runtime, interval_seconds=told.supergraph.interval_seconds
+        _source(location, told.supergraph),
+        make_runtime,
+        interval_seconds=told.supergraph.interval_seconds,
     )
     first = await reloading.first()
     told.check_subgraphs(first.supergraph.subgraphs)
@@ -149,6 +152,17 @@ async def create(
         ],
         middleware=_middleware(told.server, returns=bool(returned)),
         lifespan=lifespan,
+    )
+
+
+def _source(location: str, told: config.Watching) -> Source:
+    if not is_address(location):
+        return FileSource(Path(location))
+    return UrlSource(
+        location,
+        headers={name: value.get_secret_value() for name, value in told.headers.items()},
+        timeout_seconds=told.timeout_seconds,
+        max_bytes=told.max_bytes,
     )
 
 

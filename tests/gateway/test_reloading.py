@@ -6,12 +6,15 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from gateway import standalone
+from gateway.configuration import read
 from gateway.federation.supergraph import Supergraph
 from gateway.pipeline import Pipeline
 from gateway.reloading import (
@@ -107,6 +110,29 @@ async def test_an_address_that_does_not_answer_is_not_waited_for() -> None:
     assert "secret" not in str(caught.value)
     await left.wait()
     server.close()
+
+
+async def test_a_registry_gets_its_key_and_a_slow_one_its_time(tmp_path: Path) -> None:
+    asked: list[str | None] = []
+
+    def respond(request: Request) -> Response:
+        asked.append(request.headers.get("x-hive-cdn-key"))
+        return PlainTextResponse(SDL)
+
+    (tmp_path / "key").write_text("the key")
+    settings = tmp_path / "gateway.yaml"
+    settings.write_text(
+        "supergraph: {headers: {X-Hive-CDN-Key: 'file:key'}, timeout_seconds: 5, max_bytes: 9000}"
+    )
+    async with answering(respond) as url:
+        told = read(settings)
+        await standalone.create(url, told, draining=asyncio.Event())
+        told = told.model_copy(
+            update={"supergraph": told.supergraph.model_copy(update={"max_bytes": 1_000})}
+        )
+        with pytest.raises(SourceUnavailable, match="more than 1000 bytes"):
+            await standalone.create(url, told, draining=asyncio.Event())
+    assert asked == ["the key", "the key"]
 
 
 async def test_without_a_tag_the_same_text_is_not_new() -> None:
