@@ -227,7 +227,7 @@ def _configuration(app: ASGIApp, http: HttpSettings) -> uvicorn.Config:
         http="httptools",
         ws="websockets-sansio",
         ws_max_size=http.max_body_bytes,
-        # Its buffers would be most of what an open socket costs.
+        # An event would be compressed anew for each of its many small readers.
         ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
