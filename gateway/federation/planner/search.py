@@ -80,7 +80,7 @@ class Search:
         for path in paths:
             before = len(found)
             found += self._candidates(path, field)
-            if path.node.is_interface and (
+            if path.node.info.kind is Kind.INTERFACE and (
                 len(found) == before or self._provides_by_type(path.node, field)
             ):
                 stuck.append(path)

@@ -509,3 +509,58 @@ def test_the_real_type_is_found_out_where_it_is_known() -> None:
     operation = Operation(OperationType.QUERY, None, "Query", {}, (thing,))
     found = plan(Supergraph.from_sdl(sdl), operation)
     assert [fetch.subgraph for fetch in found.fetches] == ["others", "all-things"]
+
+
+def test_a_field_that_one_real_type_lost_is_asked_of_each_type() -> None:
+    query = "{ guests { age room } }"
+    assert planned("interface-object-override", query) == snapshot("""\
+QueryPlan {
+  Sequence {
+    Fetch(service: "rooms") {
+      {
+        guests {
+          __typename
+          id
+          room
+        }
+      }
+    },
+    Flatten(path: "guests.@") {
+      Fetch(service: "animals") {
+        {
+          ... on Animal {
+            __typename
+            id
+          }
+        } =>
+        {
+          ... on Animal {
+            __typename
+            ... on Cat {
+              age
+            }
+            ... on Dog {
+              id
+            }
+          }
+        }
+      },
+    },
+    Flatten(path: "guests.@|[Dog]") {
+      Fetch(service: "dogs") {
+        {
+          ... on Dog {
+            __typename
+            id
+          }
+        } =>
+        {
+          ... on Dog {
+            age
+          }
+        }
+      },
+    },
+  }
+}\
+""")
