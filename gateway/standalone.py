@@ -167,7 +167,6 @@ def _source(location: str, told: config.Watching) -> Source:
 
 
 def _middleware(server: config.Server, *, returns: bool) -> list[Middleware]:
-    origins, *rest = server.cors.model_dump().items()
     return [
         Middleware(
             Observed,
@@ -177,7 +176,7 @@ def _middleware(server: config.Server, *, returns: bool) -> list[Middleware]:
             client=client_of,
             headers=SECURITY_HEADERS,
         ),
-        *([cors(origins[1], **dict(rest))] if origins[1] else []),
+        *([cors(**server.cors.model_dump())] if server.cors.origins else []),
         *([Middleware(ReturnedHeaders)] if returns else []),
     ]
 
