@@ -8,6 +8,7 @@ gateway's signature.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -35,7 +36,6 @@ from shared.protocols.websocket import GraphQLWebSocket
 from shared.telemetry import LoopLag, metrics
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator
 
     from starlette.routing import BaseRoute
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from shared.worker import Worker
 
 __all__ = ["Subgraph", "SubgraphService", "ready", "serve"]
+
+_CHECK_SECONDS = 2.0
 
 FALLBACKS = Counter(
     "graphql_execution_fallbacks_total",
@@ -168,15 +170,17 @@ class Subgraph:
 
 async def ready(checks: Mapping[str, Callable[[], Awaitable[None]]]) -> dict[str, str]:
     """What each check found: ``ok``, or why not."""
-    found = {}
-    for name, check in checks.items():
-        try:
+    results = await asyncio.gather(*(_found(check) for check in checks.values()))
+    return dict(zip(checks, results, strict=True))
+
+
+async def _found(check: Callable[[], Awaitable[None]]) -> str:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
             await check()
-        except Exception as error:  # noqa: BLE001 - whatever it is, that is the answer
-            found[name] = f"{type(error).__name__}"
-        else:
-            found[name] = "ok"
-    return found
+    except Exception as error:  # noqa: BLE001 - whatever it is, that is the answer
+        return type(error).__name__
+    return "ok"
 
 
 def serve(
@@ -206,10 +210,11 @@ def serve(
 
     async def is_ready(_: Request) -> Response:
         found = await ready(subgraph.checks)
-        fine = not draining.is_set() and set(found.values()) <= {"ok"}
+        status = "ok" if set(found.values()) <= {"ok"} else "unavailable"
+        if draining.is_set():
+            status = "draining"
         return JSONResponse(
-            {"status": "ok" if fine else "unavailable", "checks": found},
-            status_code=200 if fine else 503,
+            {"status": status, "checks": found}, status_code=200 if status == "ok" else 503
         )
 
     @asynccontextmanager
