@@ -5,6 +5,7 @@ A fetch's level is one more than the highest level it waits for.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from gateway.federation.plan import Gate, RequireField, RequireSelection
@@ -27,13 +28,14 @@ def optimize(works: Sequence[Work]) -> list[Work]:
 
 def _levels(works: Iterable[Work]) -> dict[Work, int]:
     levels: dict[Work, int] = {}
-
-    def level(work: Work) -> int:
-        if work not in levels:
-            levels[work] = 1 + max(map(level, work.after), default=-1)
-        return levels[work]
-
-    return {work: level(work) for work in works}
+    left = deque(works)
+    while left:
+        work = left.popleft()
+        if all(before in levels for before in work.after):
+            levels[work] = 1 + max((levels[before] for before in work.after), default=-1)
+        else:
+            left.append(work)
+    return levels
 
 
 class _Optimizer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inline_snapshot import snapshot
 
-from tests.federation.planner.planned import planned
+from tests.federation.planner.planned import plan_of, planned
 
 
 def test_the_next_field_waits_for_everything_below_the_one_before() -> None:
@@ -190,3 +190,12 @@ QueryPlan {
   }
 }\
 """)
+
+
+def test_a_long_row_of_fields_is_planned() -> None:
+    fields = " ".join(
+        f'a{number}: removeProduct(id: "1") b{number}: addCategory(name: "y") {{ id }}'
+        for number in range(400)
+    )
+    fetches = plan_of("mutations", f"mutation {{ {fields} }}").fetches
+    assert [fetch.subgraph for fetch in fetches] == ["a", "b"] * 400
