@@ -100,6 +100,7 @@ async def test_a_deferred_root_field_of_the_same_subgraph_is_not_waited_for() ->
     last = orjson.loads((await anext(stream)).encode())
     assert last["hasNext"] is False
     assert last["incremental"] == [{"path": [], "data": {"users": [{"id": "1"}]}}]
+    assert [part async for part in stream] == []
     # Who takes no parts is given the same.
     whole = await pipeline.execute(GraphQLRequest(query), RequestContext())
     assert whole.data == {**shown["data"], "users": [{"id": "1"}]}

@@ -511,7 +511,7 @@ class Shuffled(InMemory):
 async def test_all_parts_together_are_the_whole_answer() -> None:
     schema = supergraph().api_schema
     seen = parts = nested = bubbled = 0
-    for seed in range(600):
+    for seed in range(400):
         random = Random(seed)  # noqa: S311
         whole = random_operation(schema, random)
         source = deferring(whole, random)
@@ -549,7 +549,7 @@ async def test_all_parts_together_are_the_whole_answer() -> None:
             assert together == plain.data, source
         told = {tuple(error.get("path", ())) for error in errors}
         assert told.issuperset(tuple(error.path or ()) for error in plain.errors or ()), source
-    assert seen > 90
+    assert seen > 60
     assert parts > seen
     assert nested > 20
 
