@@ -113,7 +113,9 @@ class Propagation:
     ) -> dict[str, str]:
         """The headers for one subgraph; the client's names must be in lower case."""
         sent: dict[str, str] = {}
-        for rule in (*self._rules, *self._by_subgraph.get(subgraph, ())):
+        rules = (*self._rules, *self._by_subgraph.get(subgraph, ()))
+        told = {rule.name.lower() for rule in rules if isinstance(rule, Tell)}
+        for rule in rules:
             if isinstance(rule, Insert):
                 sent[rule.name.lower()] = rule.value
             elif isinstance(rule, Remove):
@@ -123,20 +125,22 @@ class Propagation:
                 sent.pop(rule.name.lower(), None)
                 sent.update(_told(rule, claims))
             else:
-                sent.update(_matching(rule, headers))
+                found = _matching(rule, headers).items()
+                sent.update({name: value for name, value in found if name not in told})
         return sent
 
     def audience(
         self, headers: Mapping[str, str], claims: Mapping[str, Any] = _NO_CLAIMS
-    ) -> frozenset[tuple[str, str]]:
+    ) -> frozenset[tuple[int, str, str]]:
         """Everything of a client that any subgraph may see."""
         rules = [*self._rules, *(rule for own in self._by_subgraph.values() for rule in own)]
-        seen: set[tuple[str, str]] = set()
-        for rule in rules:
+        # Which rule let a value through matters: several may send theirs under one name.
+        seen: set[tuple[int, str, str]] = set()
+        for index, rule in enumerate(rules):
             if isinstance(rule, Propagate):
-                seen.update(_matching(rule, headers).items())
+                seen.update((index, *header) for header in _matching(rule, headers).items())
             elif isinstance(rule, Tell):
-                seen.update(_told(rule, claims).items())
+                seen.update((index, *header) for header in _told(rule, claims).items())
         return frozenset(seen)
 
 

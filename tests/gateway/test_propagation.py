@@ -32,8 +32,34 @@ def test_a_subgraph_gets_what_the_rules_say(propagation: Propagation, sent: dict
 
 def test_an_audience_is_all_that_any_subgraph_may_see() -> None:
     rules = Propagation((Propagate("authorization"),), {"orgs": (Propagate("x-one"),)})
-    assert rules.audience(HEADERS) == {("authorization", "a"), ("x-one", "1")}
+    assert rules.audience(HEADERS) == {(0, "authorization", "a"), (1, "x-one", "1")}
     assert rules.audience({**HEADERS, "x-two": "3"}) == rules.audience(HEADERS)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        Propagation((Propagate("x-one", "x-id"),), {"orgs": (Propagate("x-two", "x-id"),)}),
+        Propagation((Tell("one", "x-id"),), {"orgs": (Tell("two", "x-id"),)}),
+    ],
+    ids=["propagate", "tell"],
+)
+def test_those_who_swap_the_values_of_two_rules_are_two_audiences(rules: Propagation) -> None:
+    ways = [("1", "2"), ("2", "1")]
+    headers = [{"x-one": one, "x-two": two} for one, two in ways]
+    claims = [{"one": one, "two": two} for one, two in ways]
+    asked = list(zip(headers, claims, strict=True))
+    assert [rules.to_subgraph(sent, "billing", told) for sent, told in asked] == [
+        {"x-id": "1"},
+        {"x-id": "2"},
+    ]
+    assert rules.audience(*asked[0]) != rules.audience(*asked[1])
+
+
+def test_a_client_cannot_say_itself_what_a_claim_tells_whatever_the_order_of_the_rules() -> None:
+    rules = Propagation((Tell("sub", "x-one"),), {"billing": (Propagate("x-.*"),)})
+    assert rules.to_subgraph(HEADERS, "billing", CLAIMS) == {"x-one": "ada", "x-two": "2"}
+    assert rules.to_subgraph(HEADERS, "billing", {}) == {"x-two": "2"}
 
 
 CLAIMS = {"sub": "ada", "roles": ["staff", "ops"], "name": "Stanisław", "level": 3, "none": None}
@@ -55,4 +81,4 @@ def test_a_claim_is_sent_in_place_of_what_the_client_says(claim: str, sent: str 
     expected = {"x-two": "2"} if sent is None else {"x-two": "2", "x-one": sent}
     assert rules.to_subgraph(HEADERS, "billing", CLAIMS) == expected
     assert rules.to_subgraph(HEADERS, "orgs", CLAIMS) == {"x-one": "1", "x-two": "2"}
-    assert ("x-one", sent) in rules.audience(HEADERS, CLAIMS) or sent is None
+    assert (1, "x-one", sent) in rules.audience(HEADERS, CLAIMS) or sent is None
