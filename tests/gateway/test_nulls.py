@@ -31,7 +31,8 @@ schema
 directive @link(url: String, as: String, for: link__Purpose, import: [link__Import])
   repeatable on SCHEMA
 directive @join__graph(name: String!, url: String!) on ENUM_VALUE
-directive @join__type(graph: join__Graph!, key: join__FieldSet) repeatable on OBJECT
+directive @join__type(graph: join__Graph!, key: join__FieldSet) repeatable on OBJECT | INTERFACE
+directive @join__implements(graph: join__Graph!, interface: String!) repeatable on OBJECT
 directive @join__field(graph: join__Graph) repeatable on FIELD_DEFINITION
 directive @authenticated on FIELD_DEFINITION
 scalar link__Import
@@ -52,10 +53,15 @@ type Parcel
   secret: String @join__field(graph: A) @authenticated
   sender: Person! @join__field(graph: B)
   weight: Int @join__field(graph: B)
+  owner: Owner @join__field(graph: B)
   sku: ID @join__field(graph: B) @join__field(graph: C)
   price: Int @join__field(graph: C)
 }
-type Person @join__type(graph: B) { name: String! nick: String }
+interface Owner @join__type(graph: B) { nick: String }
+type Person implements Owner @join__implements(graph: B, interface: "Owner") @join__type(graph: B)
+{ name: String! nick: String }
+type Firm implements Owner @join__implements(graph: B, interface: "Owner") @join__type(graph: B)
+{ title: String! nick: String }
 """
 PARCELS = answer(
     {"parcels": [{"__typename": "Parcel", "id": "1"}, {"__typename": "Parcel", "id": "2"}]}
@@ -68,9 +74,11 @@ def broken() -> SubgraphError:
     return error
 
 
-async def nulls(query: str, answers: Mapping[int, Answer]) -> list[dict[str, Any]]:
+async def nulls(
+    query: str, answers: Mapping[int, Answer], *, sdl: str = SHOP
+) -> list[dict[str, Any]]:
     """What an explained answer says of its nulls."""
-    pipeline = Pipeline(Runtime(Supergraph.from_sdl(SHOP), Closing(answers)))
+    pipeline = Pipeline(Runtime(Supergraph.from_sdl(sdl), Closing(answers)))
     result = await pipeline.execute(GraphQLRequest(query), RequestContext(explain=True))
     await pipeline.close()
     found: list[dict[str, Any]] = as_json(result)["extensions"]["explain"]["nulls"]
@@ -124,6 +132,25 @@ async def test_a_failed_fetch_is_followed_down_to_what_it_should_have_brought() 
     for null in found:
         assert null["reason"]["path"] == [*null["path"], "sender"]
         assert null["bubbledThrough"] == ["Parcel.sender"]
+
+
+async def test_what_leaves_no_data_at_all_is_followed_down_too() -> None:
+    strict = SHOP.replace("parcels: [Parcel]", "parcels: [Parcel!]!")
+    (null,) = await nulls("{ parcels { sender { nick } } }", {0: PARCELS, 1: broken()}, sdl=strict)
+    assert null["path"] == []
+    assert null["reason"]["path"] == ["parcels", "sender"]
+    assert null["bubbledThrough"] == ["Parcel.sender", "Query.parcels"]
+
+
+async def test_fields_of_one_of_several_types_are_named_by_that_type() -> None:
+    firm = {"owner": {"__typename": "Firm", "title": None}}
+    said = {"message": "No title.", "path": ["_entities", 0, "owner", "title"]}
+    (null,) = await nulls(
+        "{ parcels { owner { ... on Person { name } ... on Firm { title } } } }",
+        {0: PARCELS, 1: answer({"_entities": [firm, {"owner": None}]}, said)},
+    )
+    assert null["path"] == ["parcels", 0, "owner"]
+    assert (null["reason"]["fetch"], null["bubbledThrough"]) == (1, ["Firm.title"])
 
 
 async def test_a_null_without_an_error_where_none_may_be_is_told_with_its_fetch() -> None:
