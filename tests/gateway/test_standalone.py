@@ -128,6 +128,20 @@ async def test_a_subscription_reaches_a_published_client(
     assert answer == {"results": [{"data": {"bookAdded": event}}]}
 
 
+async def test_a_client_that_hangs_up_ends_the_call_to_the_subgraph(running: Running) -> None:
+    host, port = running.url.removeprefix("http://").split(":")
+    body = b'{"query": "{ slow }"}'
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        b"POST /graphql HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
+        b"content-length: %d\r\n\r\n%s" % (len(body), body)
+    )
+    await running.bookshop.started.wait()
+    writer.close()
+    await writer.wait_closed()
+    await running.bookshop.cancelled.wait()
+
+
 async def until(client: httpx.AsyncClient, running: Running, query: str, *, valid: bool) -> None:
     """Return when the gateway answers the query, or refuses it."""
     async with asyncio.timeout(10):
