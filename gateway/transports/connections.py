@@ -111,6 +111,8 @@ class Connections:
                     self._busy.discard(connection)
                 if connection.reusable:
                     self._idle.append(connection)
+                else:
+                    connection.abort()
                 return answer
         finally:
             self._leave()
@@ -203,10 +205,12 @@ class _Connection(asyncio.Protocol):
         try:
             found: Answer = await answer
             return found
+        except BaseException:
+            # Also when the answer is there: who stops waiting in that moment gives nothing back.
+            self.abort()
+            raise
         finally:
             expiry.cancel()
-            if not answer.done() or answer.cancelled() or answer.exception() is not None:
-                self.abort()
             self._answer = None
             self.used_at = loop.time()
 
@@ -239,7 +243,7 @@ class _Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(NotAnswered(f"That is not HTTP: {error}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -285,8 +289,6 @@ class _Connection(asyncio.Protocol):
             answer.set_result(_decompressed(found, self._max_bytes))
         except (TooLarge, NotAnswered) as error:
             answer.set_exception(error)
-        if not self.reusable:
-            self.abort()
 
 
 def _decompressed(answer: Answer, max_bytes: int) -> Answer:

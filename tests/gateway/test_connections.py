@@ -231,6 +231,47 @@ def test_who_finds_all_connections_in_use_waits_and_who_leaves_makes_room(run: R
     run(test())
 
 
+def test_a_connection_that_is_not_kept_is_closed(run: Run) -> None:
+    async def test() -> None:
+        upgrade = b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
+        server = Server(FINE + b"no HTTP", upgrade)
+        async with serving(server) as connections:
+            assert (await post(connections)).body == b"ok"
+            await asyncio.wait_for(asyncio.wait(server.open), LONG)
+            with pytest.raises(NotAnswered, match="not HTTP"):
+                await post(connections)
+            await asyncio.wait_for(asyncio.wait(server.open), LONG)
+
+    run(test())
+
+
+def test_who_leaves_just_when_the_answer_comes_leaves_no_connection_open(run: Run) -> None:
+    async def test() -> None:
+        server = Server(FINE)
+        server.hold = asyncio.Event()
+        async with serving(server) as connections:
+            asking = asyncio.create_task(post(connections))
+            await server.asked.wait()
+            (connection,) = connections._busy
+            answer = connection._answer
+            assert answer is not None
+            loop = asyncio.get_running_loop()
+
+            def leave() -> None:
+                if answer.done():
+                    asking.cancel()
+                else:
+                    loop.call_soon(leave)
+
+            leave()
+            server.hold.set()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            await asyncio.wait_for(asyncio.wait(server.open), LONG)
+
+    run(test())
+
+
 def test_closing_ends_what_is_under_way(run: Run) -> None:
     async def test() -> None:
         server = Server(FINE)
