@@ -1,4 +1,4 @@
-"""Every line and every branch of the engine's planner has a test that runs it."""
+"""Every line and every branch of the engine has a test that runs it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ PLANNER = (
     ("planner/*", "supergraph/*", "plan*.py"),
     ("planner", "supergraph", "test_suites.py", "test_plan_notation.py"),
 )
+EXECUTION = (
+    ("execution/*", "operation/*", "deferral.py"),
+    ("execution", "operation", "test_authorization.py", "test_deferral.py"),
+)
 
 
-@pytest.mark.parametrize(("sources", "tests"), [pytest.param(*PLANNER, id="planner")])
+@pytest.mark.parametrize(
+    ("sources", "tests"),
+    [pytest.param(*PLANNER, id="planner"), pytest.param(*EXECUTION, id="execution")],
+)
 def test_the_engine_is_covered_by_line_and_by_branch(
     sources: tuple[str, ...], tests: tuple[str, ...], tmp_path: Path
 ) -> None:
