@@ -138,7 +138,7 @@ def written_plan(plan: QueryPlan) -> str:
 
 
 def _fetch(fetch: Fetch) -> str:
-    parts: list[Any] = [fetch.id, fetch.subgraph]
+    parts: list[Any] = [fetch.id, fetch.subgraph, *([fetch.kind] if fetch.kind != "query" else [])]
     if fetch.depends_on:
         parts += ["after", *fetch.depends_on]
     parts.append(fetch.document)
