@@ -9,6 +9,7 @@ import pytest
 from tests.federation.areas import areas
 from tests.federation.subgraphs import InMemory
 from tests.federation.suites import Case
+from tests.federation.test_differential import check
 from tests.federation.test_suites import answer
 
 SHOP = next(one for one in areas() if one.name == "simple-requires-provides")
@@ -84,3 +85,12 @@ async def test_an_alias_may_shadow_what_a_fetch_needs(source: str, data: Any) ->
     assert response.data == data
     assert not response.errors
     assert not transport.invalid
+
+
+async def test_an_alias_may_shadow_what_another_type_behind_an_interface_object_needs() -> None:
+    source = (
+        "{ reviews(first: 4) { by { ... on Bot { rank } ... on Person { since: user { id } } } } }"
+    )
+    response, _ = await check(source, {})
+    assert response.data is not None
+    assert {"by": {"since": {"id": "2"}}} in response.data["reviews"]

@@ -54,7 +54,7 @@ class _Separator:
         """Separate the selections of one response object, then those below it."""
         shapes: dict[str, str] = {}
         below: dict[str, list[_Scope]] = {}
-        for scope in [inner for outer in scopes for inner in _flat(outer)]:
+        for scope in [inner for outer in scopes for inner in self._flat(outer)]:
             for key, selected in list(scope.selections.fields.items()):
                 shape = self._shape(scope.selections.type, selected)
                 used = key
@@ -90,9 +90,9 @@ class _Separator:
         info = self.graph.types[scope.selections.type].fields[selected.name]
         return list_depth(type_in(info, self.subgraph))
 
-
-def _flat(scope: _Scope) -> Iterator[_Scope]:
-    yield scope
-    for type_, inner in scope.selections.on.items():
-        gated = (*scope.at, Gate(frozenset((type_,))))
-        yield from _flat(_Scope(gated, inner))
+    def _flat(self, scope: _Scope) -> Iterator[_Scope]:
+        yield scope
+        for type_, inner in scope.selections.on.items():
+            # Behind an interface's name is an object's, or that of an `@interfaceObject`.
+            types = self.graph.supergraph.possible_types(type_) | {type_}
+            yield from self._flat(_Scope((*scope.at, Gate(types)), inner))
