@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import stamina
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
 from gateway.transports.http import SubgraphUnreachable
@@ -30,6 +30,12 @@ _SHARED = Counter(
     "subgraph_fetches_shared_total", "Fetches answered by one in flight.", ("subgraph",)
 )
 _RETRIED = Counter("subgraph_fetches_retried_total", "Fetches made again.", ("subgraph",))
+_DURATION = Histogram(
+    "subgraph_fetch_duration_seconds",
+    "Duration of each attempt at a fetch, also of one that failed.",
+    ("subgraph",),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30),
+)
 
 Execute = Callable[..., Awaitable[SubgraphResponse]]
 
@@ -179,7 +185,8 @@ class Traffic:
         raise AssertionError("stamina ends by returning or raising")
 
     async def _attempt(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
-        with self._breakers.of(request.fetch.subgraph).guard():
+        name = request.fetch.subgraph
+        with self._breakers.of(name).guard(), _DURATION.labels(name).time():
             return await execute(request)
 
 

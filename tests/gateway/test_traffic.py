@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -104,6 +105,23 @@ async def test_a_mutation_is_never_asked_again(pipeline: Pipeline, trouble: Trou
     answer = as_json(await ask(pipeline, 'mutation { rename(id: "1", name: "x") { id } }'))
     assert answer["data"] is None
     assert len(trouble.calls) == 1
+
+
+async def test_metrics_tell_how_long_each_attempt_took(
+    pipeline: Pipeline, trouble: Trouble
+) -> None:
+    def counted() -> float:
+        return (
+            REGISTRY.get_sample_value(
+                "subgraph_fetch_duration_seconds_count", {"subgraph": "authors"}
+            )
+            or 0
+        )
+
+    before = counted()
+    trouble.answers = [gone]
+    await ask(pipeline)
+    assert counted() - before == 2
 
 
 async def test_a_graphql_answer_is_an_answer_whatever_its_status(
