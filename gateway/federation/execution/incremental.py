@@ -88,10 +88,9 @@ class _Need:
     shape: Shape
     fetches: frozenset[int]
 
-    def reads(self, path: ResponsePath) -> bool:
-        """Return whether a place in the response is, by its keys, of this answer."""
-        keys = [step for step in path if isinstance(step, str)]
-        if tuple(keys[: len(self.keys)]) != self.keys:
+    def reads(self, keys: tuple[str, ...]) -> bool:
+        """Return whether what is under these keys of the response is of this answer."""
+        if keys[: len(self.keys)] != self.keys:
             return False
         shape = self.shape
         for key in keys[len(self.keys) :]:
@@ -175,8 +174,10 @@ class _Delivery:
         self.run = run
         self.announced: dict[int, list[Pending]] = {}
         self._done: set[int] = set()
-        self._untold: list[tuple[int | None, Error]] = []
-        self._told: list[Error] = []
+        self._untold: list[tuple[int, Error]] = []
+        self._told: dict[Place, list[Error]] = {}
+        self._told_inside: dict[Place, list[Error]] = {}
+        self._owners: dict[tuple[int | None, tuple[str, ...]], int] = {}
         self._refused: set[Place] = set()
         self._given: dict[Place, dict[int, Any]] = {}
         self._ids = count()
@@ -184,7 +185,7 @@ class _Delivery:
     def take(self, index: int, errors: Sequence[Error]) -> None:
         """Note that a fetch has ended, and with which errors."""
         self._done.add(index)
-        self._untold += [(index, error) for error in errors]
+        self._untold += [(self._owner(index, error), error) for error in errors]
 
     @property
     def can_begin(self) -> bool:
@@ -200,16 +201,16 @@ class _Delivery:
         """Return the first response."""
         merged = self._merged()
         data, has_notes = self.plan.projection.project(merged)
-        errors = self._tell(_FIRST, data)
+        errors = self._tell(_FIRST, {(): data})[()]
         if has_notes:
             supergraph = self.plan.executable.supergraph
             schemas = supergraph.api_schema, supergraph.schema
             errors += explain_nulls(*schemas, self.plan.operation, merged, errors)
+        self._note(errors)
         self._given[()] = {_FIRST: data}
         pending = self._announce(_FIRST, merged)
         if not self.announced:
             errors += self._rest()
-        self._told += errors
         return Increment(Response(data, errors), pending, (), has_next=bool(self.announced))
 
     def go_on(self) -> Increment:
@@ -236,7 +237,7 @@ class _Delivery:
             place = tuple(error["path"])
             if place not in self._refused:
                 self._refused.add(place)
-                self._untold.append((None, error))
+                self._untold.append((self._owner(None, error), error))
         return merged
 
     def _announce(self, parent: int, merged: dict[str, Any]) -> list[Pending]:
@@ -256,30 +257,35 @@ class _Delivery:
 
     def _patches(self, index: int, part: _Part, merged: dict[str, Any]) -> list[Patch]:
         values = {tuple(path): value for path, value in part.position.located(merged)}
-        made = [
-            self._patch(index, part, one, values[tuple(one.path)])
+        projected = {
+            tuple(one.path): (one, *part.projection.project(values[tuple(one.path)]))
             for one in self.announced.pop(index)
-        ]
-        # Of no object in particular, like the error of a whole fetch.
-        loose = self._tell(index, None)
-        made[0].errors.extend(loose)
-        self._told += loose
+        }
+        told = self._tell(index, {place: data for place, (_, data, _) in projected.items()})
+        for errors in told.values():
+            self._note(errors)
+        made = []
+        for place, (of, data, has_notes) in projected.items():
+            if has_notes:
+                told[place] += self._explained(part, of, values[place])
+            agrees = data is not None and all(_agrees(data, one) for one in self._shown(of.path))
+            shown = data if agrees else None
+            self._given.setdefault(place, {})[index] = shown
+            made.append(Patch(of, shown, told[place]))
         return made
 
-    def _patch(self, index: int, part: _Part, of: Pending, value: Any) -> Patch:
-        data, has_notes = part.projection.project(value)
-        errors = self._tell(index, data, of.path)
-        if has_notes:
-            supergraph = self.plan.executable.supergraph
-            schemas = supergraph.api_schema, supergraph.schema
-            sets = (part.deferred.selections,)
-            known = self._told + errors
-            errors += explain_nulls_below(schemas, part.type, sets, value, of.path, known)
-        self._told += errors
-        if data is not None and not all(_agrees(data, shown) for shown in self._shown(of.path)):
-            data = None
-        self._given.setdefault(tuple(of.path), {})[index] = data
-        return Patch(of, data, errors)
+    def _explained(self, part: _Part, of: Pending, value: Any) -> list[Error]:
+        """Return an error for each null that nothing told so far accounts for."""
+        place = tuple(of.path)
+        known = list(self._told_inside.get(place, ()))
+        for length in range(len(place)):
+            known += self._told.get(place[:length], ())
+        supergraph = self.plan.executable.supergraph
+        schemas = supergraph.api_schema, supergraph.schema
+        sets = (part.deferred.selections,)
+        errors = explain_nulls_below(schemas, part.type, sets, value, of.path, known)
+        self._note(errors)
+        return errors
 
     def _shown(self, path: ResponsePath, by: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the object at a path as answers have shown it, those of one part or of all."""
@@ -290,29 +296,46 @@ class _Delivery:
                     if found is not None:
                         yield found
 
-    def _tell(self, index: int, data: Any, at: ResponsePath | None = None) -> list[Error]:
-        """Take the errors that go with an answer: its own, and the reasons for its nulls."""
-        start = [] if at is None else at
-        told = []
+    def _tell(self, index: int, shown: Mapping[Place, Any]) -> dict[Place, list[Error]]:
+        """Take the errors that go with the objects of a part: its own, and reasons for its nulls.
+
+        One of no object in particular, like that of a whole fetch, goes with the first.
+        """
+        told: dict[Place, list[Error]] = {place: [] for place in shown}
+        first = next(iter(shown))
         left = []
-        for source, error in self._untold:
-            path = error.get("path", [])
-            inside = path[: len(start)] == start
-            mine = self._owner(source, path) == index and (at is None or inside)
-            if mine or (inside and _ends_in_null(data, path[len(start) :])):
-                told.append(error)
+        for owner, error in self._untold:
+            path = tuple(error.get("path", ()))
+            prefixes = (path[:length] for length in range(len(path) + 1))
+            place = next((one for one in prefixes if one in shown), None)
+            if place is not None and _ends_in_null(shown[place], path[len(place) :]):
+                told[place].append(error)
+            elif owner == index:
+                told[first if place is None else place].append(error)
             else:
-                left.append((source, error))
+                left.append((owner, error))
         self._untold = left
         return told
 
-    def _owner(self, source: int | None, path: ResponsePath) -> int:
+    def _note(self, errors: Sequence[Error]) -> None:
+        """Remember what has been told, and where."""
+        for error in errors:
+            path = tuple(error.get("path", ()))
+            self._told.setdefault(path, []).append(error)
+            for length in range(len(path) + 1):
+                self._told_inside.setdefault(path[:length], []).append(error)
+
+    def _owner(self, source: int | None, error: Error) -> int:
         """Return the part that an error of a fetch, or of a refusal, belongs to."""
-        needs = [(_FIRST, self.plan.need)]
-        needs += [(index, part.need) for index, part in enumerate(self.plan.parts)]
-        having = [one for one in needs if source is None or source in one[1].fetches]
-        reading = [one for one in having if path and one[1].reads(path)]
-        return (reading or having)[0][0]
+        keys = tuple(step for step in error.get("path", ()) if isinstance(step, str))
+        known = self._owners.get((source, keys))
+        if known is None:
+            needs = [(_FIRST, self.plan.need)]
+            needs += [(index, part.need) for index, part in enumerate(self.plan.parts)]
+            having = [one for one in needs if source is None or source in one[1].fetches]
+            reading = [one for one in having if keys and one[1].reads(keys)]
+            known = self._owners[source, keys] = (reading or having)[0][0]
+        return known
 
     def _rest(self) -> list[Error]:
         """Take the errors of what was never shown: they are not to be lost."""
@@ -329,7 +352,7 @@ def _at(answer: Any, path: ResponsePath) -> dict[str, Any] | None:
     return found
 
 
-def _ends_in_null(data: Any, path: ResponsePath) -> bool:
+def _ends_in_null(data: Any, path: Place) -> bool:
     """Return whether the way to a place leads into a null below `data`."""
     for step in path:
         try:
