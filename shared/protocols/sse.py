@@ -12,7 +12,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import orjson
 from starlette.requests import HTTPConnection
@@ -92,9 +92,16 @@ class _Stream:
         self.events: asyncio.Queue[bytes] = asyncio.Queue(waiting)
         self.operations: dict[str, asyncio.Task[None]] = {}
         self.open = False
+        self.closed = False
         self.expiry: asyncio.TimerHandle | None = None
 
+    def forget(self, operation_id: str, task: asyncio.Task[None]) -> None:
+        # The client may have stopped this id and used it again.
+        if self.operations.get(operation_id) is task:
+            del self.operations[operation_id]
+
     def close(self) -> None:
+        self.closed = True
         for task in self.operations.values():
             task.cancel()
         self.operations.clear()
@@ -216,19 +223,46 @@ class EventStreams(Generic[C]):
         operation_id = request.extensions.get("operationId")
         if not isinstance(operation_id, str) or not operation_id:
             raise BadRequest("'extensions.operationId' is missing.")
+        context = await self._make_context(connection)
+        if stream.closed:
+            raise NotFound("Stream not found.")
         if operation_id in stream.operations:
             raise Conflict("An operation with this id is running.")
         if len(stream.operations) >= self._max_operations:
             raise RateLimited("Too many operations are running on this stream.")
-        context = await self._make_context(connection)
-        results = await self._service.subscribe(request, context)
-        if isinstance(results, GraphQLResult) and not results.executed:
-            await _answer(send, results)
-            return
-        task = asyncio.create_task(self._run(stream, operation_id, results))
+        refused: asyncio.Future[GraphQLResult | None] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._operate(stream, operation_id, request, context, refused))
         stream.operations[operation_id] = task
-        task.add_done_callback(lambda _: stream.operations.pop(operation_id, None))
-        await send_response(send, 202, b"", {})
+        task.add_done_callback(lambda done: stream.forget(operation_id, done))
+        either: set[asyncio.Future[Any]] = {task, refused}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not refused.done():
+            raise NotFound("The operation was stopped before it began.")
+        result = refused.result()
+        if result is not None:
+            await _answer(send, result)
+        else:
+            await send_response(send, 202, b"", {})
+
+    async def _operate(
+        self,
+        stream: _Stream,
+        operation_id: str,
+        request: GraphQLRequest,
+        context: C,
+        refused: asyncio.Future[GraphQLResult | None],
+    ) -> None:
+        """Run an operation; ``refused`` is set to its answer if it never begins, or None."""
+        results: GraphQLResult | AsyncIterator[GraphQLResult]
+        try:
+            results = await self._service.subscribe(request, context)
+        except Exception as error:  # noqa: BLE001 - the edge: bugs are logged by `refusal`
+            results = refusal(error)
+        if isinstance(results, GraphQLResult) and not results.executed:
+            refused.set_result(results)
+            return
+        refused.set_result(None)
+        await self._run(stream, operation_id, results)
 
     async def _run(
         self,

@@ -174,6 +174,34 @@ async def test_an_operation_on_a_reserved_stream_is_stopped_by_delete(
         await served.service.stopped.wait()
 
 
+async def test_an_operation_that_has_not_begun_has_its_id_and_is_stopped(
+    served: Served, client: httpx.AsyncClient
+) -> None:
+    token = await reserve(served, client)
+    waiting = operation("{ wait }")
+    asking = asyncio.create_task(client.post(served.url, json=waiting, headers=token))
+    await served.service.waiting.wait()
+    assert (await client.post(served.url, json=waiting, headers=token)).status_code == 409
+    params = {"operationId": "1"}
+    assert (await client.delete(served.url, headers=token, params=params)).status_code == 200
+    assert (await asking).status_code == 404
+    assert served.service.cancelled.is_set()
+
+
+async def test_an_operation_that_has_not_begun_ends_with_its_stream(
+    served: Served, client: httpx.AsyncClient
+) -> None:
+    token = await reserve(served, client)
+    accept = {**token, "accept": "text/event-stream"}
+    async with client.stream("GET", served.url, headers=accept) as response:
+        await anext(response.aiter_text())
+        begin = client.post(served.url, json=operation("{ wait }"), headers=token)
+        asking = asyncio.create_task(begin)
+        await served.service.waiting.wait()
+    assert (await asking).status_code == 404
+    assert served.service.cancelled.is_set()
+
+
 async def test_requests_about_streams_are_checked(
     served: Served, client: httpx.AsyncClient
 ) -> None:
@@ -186,6 +214,7 @@ async def test_requests_about_streams_are_checked(
     for payload, status in (
         (operation("{ apple }", 7), 400),
         (operation("{ nothing }"), 400),
+        (operation("{ explode }"), 500),
         ([operation("{ apple }")], 400),
     ):
         response = await client.post(served.url, json=payload, headers=token)
