@@ -13,8 +13,9 @@ import json
 import logging
 import re
 import sys
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import orjson
 import structlog
@@ -67,7 +68,7 @@ def configure(settings: TelemetrySettings, *, service: str) -> None:
     structlog.configure(
         processors=[*described, renderer, cast("structlog.typing.Processor", _encode)],
         wrapper_class=structlog.make_filtering_bound_logger(_level(settings.log_level)),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Lenient(sys.stderr.buffer))),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -82,6 +83,21 @@ def configure(settings: TelemetrySettings, *, service: str) -> None:
     root.setLevel(max(_level(settings.log_level), logging.INFO))
     for chatty in ("uvicorn.access", "aiobotocore", "botocore", "httpx", "pgqueuer"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class _Lenient:
+    """A file whose reader may be gone, or its disk full: a line must never fail its writer."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, line: bytes) -> None:
+        with suppress(OSError):
+            self._file.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
 
 
 def _level(name: str) -> int:

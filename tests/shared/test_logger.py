@@ -60,3 +60,23 @@ def test_what_looks_like_personal_data_is_masked_also_in_tracebacks() -> None:
 
 def test_a_line_is_written_whatever_it_holds() -> None:
     assert "odd" in lines()[-1]
+
+
+def test_a_line_that_nobody_reads_fails_nobody() -> None:
+    script = (
+        "import os, sys\n"
+        "from shared.config import TelemetrySettings\n"
+        "from shared.logger import configure, get_logger\n"
+        "configure(TelemetrySettings(), service='gateway')\n"
+        "reader, writer = os.pipe()\n"
+        "os.dup2(writer, 2)\n"
+        "os.close(writer)\n"
+        "os.close(reader)\n"
+        "get_logger('nexus').info('invoice.paid')\n"
+        "print('still here')\n"
+        "sys.stdout.flush()\n"
+        "os._exit(0)\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "still here\n"
