@@ -25,9 +25,9 @@ from gateway.federation.planner.paths import (
 
 __all__ = ["LEVEL_COST", "choose"]
 
-LEVEL_COST = 1010
-"""What each level of waiting weighs: a little more than a fetch."""
-_CALL_COST = 50
+LEVEL_COST = 100
+"""What each level of waiting weighs: it decides between plans of as many fetches."""
+_CALL_COST = 10
 """What an entity call weighs that shares its request with others."""
 
 
@@ -81,10 +81,10 @@ class _Choice:
         return improved
 
     def eliminate(self) -> bool:
-        """Do without a fetch altogether where that weighs less."""
+        """Do without a fetch or a level altogether where that weighs less."""
         improved = False
         for atom in sorted(self._uses):
-            if self._uses[atom] and self._atoms.weights[atom] >= ENTRY_COST:
+            if self._uses[atom] and self._atoms.weights[atom] >= LEVEL_COST:
                 improved |= self._do_without(atom)
         return improved
 

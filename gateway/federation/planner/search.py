@@ -132,7 +132,8 @@ class Search:
         name = named_type(after.type)
         if not field.selections or before is None or named_type(before.type) == name:
             return field
-        return replace(field, selections=normalize(self._graph.supergraph, field.selections, name))
+        selections = normalize(self._graph.supergraph, field.selections, name) or (TYPENAME,)
+        return replace(field, selections=selections)
 
     def _candidates(self, path: Path, field: Field) -> list[Path]:
         """The paths that take a field: from here, and through any entity call."""

@@ -89,3 +89,68 @@ QueryPlan {
   }
 }\
 """)
+
+
+def test_a_fetch_less_is_worth_waiting_for() -> None:
+    assert planned("shared-root-later", "{ book { place } shelf { rank } }") == snapshot("""\
+QueryPlan {
+  Sequence {
+    Fetch(service: "books") {
+      {
+        book {
+          __typename
+          id
+        }
+        shelf {
+          __typename
+          id
+        }
+      }
+    },
+    BatchFetch(service: "stock") {
+      _e0(paths: ["book"]) {
+        {
+          ... on Book {
+            __typename
+            id
+          }
+        } =>
+        {
+          ... on Book {
+            place
+          }
+        }
+      },
+      _e1(paths: ["shelf"]) {
+        {
+          ... on Shelf {
+            __typename
+            id
+          }
+        } =>
+        {
+          ... on Shelf {
+            width
+          }
+        }
+      },
+    },
+    Flatten(path: "shelf") {
+      Fetch(service: "books") {
+        {
+          ... on Shelf {
+            __typename
+            id
+            width
+          }
+        } =>
+        {
+          ... on Shelf {
+            rank
+          }
+        }
+      },
+    },
+  }
+}\
+""")
