@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.context import RequestContext
     from gateway.federation.plan import Fetch
 
-__all__ = ["HttpTransport", "StreamLost", "SubgraphEndpoint", "SubgraphUnreachable"]
+__all__ = ["HttpTransport", "StreamLost", "SubgraphEndpoint", "SubgraphUnreachable", "timed_out"]
 
 _ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 _HEADERS = {"content-type": "application/json", "accept": _ACCEPT}
@@ -97,11 +97,12 @@ class HttpTransport:
         answer = await self._post(request, body or self.encode(request))
         try:
             envelope = _ENVELOPE.decode(answer.body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return _decode(request.fetch.subgraph, answer)
-        if answer.status != 200 or envelope.errors or bytes(envelope.data) == b"null":
+        json = bytes(envelope.data)
+        if answer.status != 200 or envelope.errors or not json.startswith(b"{"):
             return _decode(request.fetch.subgraph, answer)
-        data: Any = orjson.Fragment(bytes(envelope.data))
+        data: Any = orjson.Fragment(json)
         return SubgraphResponse(data, (), envelope.extensions or {}, _kept_headers(answer))
 
     @staticmethod
@@ -173,7 +174,7 @@ class HttpTransport:
         name = request.fetch.subgraph
         seconds = self._remaining(name)
         if seconds <= 0:
-            raise _timed_out(name)
+            raise timed_out(name)
         with span(f"fetch {name}"):
             headers = {
                 **self._headers(request.context, name),
@@ -185,7 +186,7 @@ class HttpTransport:
                     headers, body, seconds=seconds, repeatable=request.fetch.kind == "query"
                 )
             except TimeoutError as error:
-                raise _timed_out(name) from error
+                raise timed_out(name) from error
             except NotAnswered as error:
                 raise SubgraphUnreachable(f"{name} cannot be reached.") from error
             except TooLarge as error:
@@ -220,7 +221,7 @@ class HttpTransport:
         try:
             yield
         except TimeoutError as error:
-            raise _timed_out(subgraph) from error
+            raise timed_out(subgraph) from error
         except aiohttp.ClientError as error:
             raise SubgraphUnreachable(f"{subgraph} cannot be reached.") from error
 
@@ -312,7 +313,8 @@ def _no_graphql(subgraph: str, status: int) -> SubgraphError:
     return kind(f"{subgraph} gave no GraphQL answer (HTTP status {status}).")
 
 
-def _timed_out(subgraph: str) -> SubgraphUnreachable:
+def timed_out(subgraph: str) -> SubgraphUnreachable:
+    """The error of a subgraph for which there is no time left."""
     message = f"{subgraph} did not answer in time."
     return SubgraphUnreachable(message, code="DOWNSTREAM_TIMEOUT")
 

@@ -14,7 +14,7 @@ import stamina
 from prometheus_client import Counter, Histogram
 
 from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
-from gateway.transports.http import SubgraphUnreachable
+from gateway.transports.http import SubgraphUnreachable, timed_out
 from gateway.transports.reconnecting import Patience, kept_open
 from shared.circuit_breaker import CircuitBreaker
 from shared.deadline import remaining
@@ -36,6 +36,10 @@ _DURATION = Histogram(
     ("subgraph",),
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30),
 )
+
+_LONGEST = 3_600.0
+_MOMENT = 0.01
+"""Seconds: who had less left has failed for want of time."""
 
 Execute = Callable[..., Awaitable[SubgraphResponse]]
 
@@ -149,12 +153,13 @@ class Traffic:
         while (flight := self._in_flight.get(key)) is not None:
             _SHARED.labels(request.fetch.subgraph).inc()
             with suppress(_Abandoned):
-                return await flight.landing()
+                return await self._landing(flight, request)
         flight = self._in_flight[key] = _Flight()
         try:
             response = await self._patiently(ask, request)
         except SubgraphError as error:
-            flight.fail(error)
+            # Those who wait may have more time than who asked.
+            flight.fail(error if remaining(_MOMENT) == _MOMENT else _Abandoned())
             raise
         except BaseException:
             flight.fail(_Abandoned())
@@ -164,6 +169,14 @@ class Traffic:
         finally:
             if self._in_flight.get(key) is flight:
                 del self._in_flight[key]
+
+    @staticmethod
+    async def _landing(flight: _Flight, request: SubgraphRequest) -> SubgraphResponse:
+        try:
+            async with asyncio.timeout(remaining(_LONGEST)):
+                return await flight.landing()
+        except TimeoutError as error:
+            raise timed_out(request.fetch.subgraph) from error
 
     async def _patiently(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -17,6 +18,7 @@ from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
 from gateway.transports.traffic import CircuitBreakers, Traffic
+from shared.deadline import deadline
 from shared.protocols.service import GraphQLRequest, GraphQLResult
 from tests.gateway.bookshop import SUPERGRAPH
 from tests.gateway.conftest import as_json
@@ -178,6 +180,52 @@ async def test_when_the_one_who_asked_leaves_another_asks_for_all_who_wait(
     results = [as_json(await task) for task in asking[1:]]
     assert results == [{"data": {"whoami": "me"}}] * 2
     assert len(trouble.calls) == calls
+
+
+async def in_time(pipeline: Pipeline, seconds: float) -> GraphQLResult:
+    deadline.set(time.monotonic() + seconds)
+    return await ask(pipeline)
+
+
+async def test_who_waits_for_the_fetch_of_another_waits_no_longer_than_its_own_time(
+    pipeline: Pipeline, trouble: Trouble
+) -> None:
+    trouble.hold = asyncio.Event()
+    first = asyncio.create_task(ask(pipeline))
+    await trouble.asked.wait()
+    answer = as_json(await asyncio.create_task(in_time(pipeline, 0.05)))
+    assert answer["errors"][0]["extensions"]["code"] == "DOWNSTREAM_TIMEOUT"
+    assert not first.done()
+    trouble.hold.set()
+    assert as_json(await first) == {"data": {"whoami": "me"}}
+    assert len(trouble.calls) == 1
+
+
+async def test_who_has_more_time_than_the_one_who_asked_asks_itself(
+    pipeline: Pipeline, trouble: Trouble
+) -> None:
+    trouble.hold = asyncio.Event()
+    hasty = asyncio.create_task(in_time(pipeline, 0.05))
+    await trouble.asked.wait()
+    patient = asyncio.create_task(ask(pipeline))
+    answer = as_json(await hasty)
+    assert answer["errors"][0]["extensions"]["code"] == "DOWNSTREAM_TIMEOUT"
+    trouble.hold.set()
+    assert as_json(await patient) == {"data": {"whoami": "me"}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"data":5}', b'{"data":["me"]}', b'{"data":' + b"[" * 5_000 + b"]" * 5_000 + b"}"],
+    ids=["number", "list", "deep"],
+)
+async def test_an_answer_whose_data_is_no_object_is_no_answer(
+    pipeline: Pipeline, trouble: Trouble, body: bytes
+) -> None:
+    trouble.answers = [lambda: Response(body, media_type="application/json")]
+    answer = as_json(await ask(pipeline))
+    assert answer["data"] == {"whoami": None}
+    assert answer["errors"][0]["extensions"]["code"] == "DOWNSTREAM_SERVICE_ERROR"
 
 
 async def test_a_query_after_a_mutation_is_not_given_what_began_before_it(
