@@ -155,7 +155,11 @@ class Pipeline:
     ) -> GraphQLResult | AsyncIterator[GraphQLResult]:
         """Open a subscription's stream; answer anything else like `execute`."""
         runtime = self._runtime
-        work = await self._prepare(runtime, request, context)
+        with runtime.use():
+            work = await self._prepare(runtime, request, context)
+        if runtime is not self._runtime:
+            # What was made ready meanwhile is for a supergraph that is gone.
+            return await self.subscribe(request, context)
         if isinstance(work, GraphQLResult):
             return work
         if work.kind == "subscription":

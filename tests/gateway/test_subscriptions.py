@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from hashlib import sha256
 
 import pytest
 
 from gateway.context import RequestContext
+from gateway.documents import Documents, MemoryStore
 from gateway.federation.supergraph import Supergraph
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
@@ -114,6 +116,40 @@ async def test_a_subscription_survives_reloads(gateway: Gateway) -> None:
     gateway.bookshop.events.put_nowait(None)
     with pytest.raises(StopAsyncIteration):
         await waiting
+
+
+class _FarAway(MemoryStore):
+    """A store that answers when it is told to, and says that it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+
+    async def get(self, digest: str) -> str | None:
+        self.asked.set()
+        await self.answers.wait()
+        return await super().get(digest)
+
+
+@pytest.mark.parametrize("field", ["bookAdded", "somethingElse"])
+async def test_a_subscription_that_opens_during_a_reload_is_one_of_the_new_supergraph(
+    bookshop: Bookshop, field: str
+) -> None:
+    store, digest = _FarAway(), sha256(QUERY.encode()).hexdigest()
+    await store.put(digest, QUERY)
+    runtime = Runtime(SUPERGRAPH, LocalTransport(make_bookshop(bookshop)))
+    pipeline = Pipeline(runtime, documents=Documents(automatic=store))
+    named = {"persistedQuery": {"version": 1, "sha256Hash": digest}}
+    request = GraphQLRequest("", extensions=named)
+    opening = asyncio.create_task(pipeline.subscribe(request, RequestContext()))
+    await store.asked.wait()
+    sdl = SDL.replace("bookAdded", field)
+    transport = LocalTransport(make_bookshop(bookshop))
+    pipeline.swap(Runtime(Supergraph.from_sdl(sdl), transport))
+    store.answers.set()
+    found = await opening
+    assert isinstance(found, GraphQLResult) == (field == "somethingElse")
+    await pipeline.close()
 
 
 async def test_a_subscription_that_a_new_schema_lacks_is_ended(gateway: Gateway) -> None:
