@@ -170,6 +170,7 @@ def _is_meant(pattern: str, name: str) -> bool:
 
 
 Keep = Literal["first", "last", "append"]
+_MOST_RETURNED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,8 @@ class ReturnPropagation:
             found = [value for known, value in headers if known == name and name not in NEVER]
             kept = context.returned_headers.setdefault(name, []) if found else []
             if rule.keep == "append":
-                kept.extend(found)
+                # A socket, and a stream, has answers without end and no headers any more.
+                kept.extend(found[: max(0, _MOST_RETURNED - len(kept))])
             elif found and (rule.keep == "last" or not kept):
                 kept[:] = found
 
@@ -220,7 +222,7 @@ class ReturnedHeaders:
             context = remembered(scope)
             if message["type"] == "http.response.start" and context is not None:
                 added = [
-                    (name.encode("latin-1"), value.encode("utf-8", "surrogateescape"))
+                    (name.encode("latin-1"), value.encode("latin-1"))
                     for name, values in context.returned_headers.items()
                     for value in values
                 ]

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
-from gateway.propagation import Insert, Propagate, Propagation, Remove, Tell
+from gateway.context import RequestContext, remember
+from gateway.propagation import (
+    Insert,
+    Propagate,
+    Propagation,
+    Remove,
+    Return,
+    ReturnedHeaders,
+    ReturnPropagation,
+    Tell,
+)
 
 HEADERS = {"authorization": "a", "x-one": "1", "x-two": "2", "content-length": "9", "te": "x"}
 
@@ -82,3 +93,28 @@ def test_a_claim_is_sent_in_place_of_what_the_client_says(claim: str, sent: str 
     assert rules.to_subgraph(HEADERS, "billing", CLAIMS) == expected
     assert rules.to_subgraph(HEADERS, "orgs", CLAIMS) == {"x-one": "1", "x-two": "2"}
     assert (1, "x-one", sent) in rules.audience(HEADERS, CLAIMS) or sent is None
+
+
+def test_what_is_kept_of_answers_without_end_has_an_end() -> None:
+    rules, context = ReturnPropagation((Return("x-one", "append"),), {}), RequestContext()
+    for _ in range(1_000):
+        rules.take(context, "billing", [("x-one", "1"), ("x-one", "2"), ("x-two", "3")])
+    assert context.returned_headers == {"x-one": ["1", "2"] * 50}
+
+
+async def test_a_returned_header_has_the_bytes_that_the_subgraph_sent() -> None:
+    sent: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope: Scope = {"type": "http"}
+    remember(RequestContext(returned_headers={"x-one": ["é".encode().decode("latin-1")]}), scope)
+    await ReturnedHeaders(app)(scope, receive, send)
+    assert sent[0]["headers"] == [(b"x-one", "é".encode())]
