@@ -9,8 +9,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from importlib import import_module
 
 import uvicorn
@@ -70,6 +70,16 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Until `collect_less` what is made stays, so that nobody need look for what does not."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def collect_less() -> None:
     """Leaves to the garbage collector what requests make, not what was there before them.
 
@@ -121,8 +131,8 @@ def run(what: str, settings: Settings, listener: socket.socket) -> int:
     """Serves until SIGTERM or SIGINT, with as many processes as the settings say."""
     _end_well_when_asked()
     if settings.http.workers == 1:
-        gc.disable()  # Until all that stays is there.
-        uvloop.run(serve(what, settings, listener))
+        with _uncollected():
+            uvloop.run(serve(what, settings, listener))
         return 0
     return uvloop.run(_serve_with_children(what, settings.http.workers, listener))
 
@@ -157,8 +167,8 @@ async def _serve_with_children(what: str, count: int, listener: socket.socket) -
 def run_standalone(supergraph: str, told: Configuration, listener: socket.socket) -> None:
     """Serves any supergraph until SIGTERM or SIGINT."""
     _end_well_when_asked()
-    gc.disable()
-    uvloop.run(_serve_standalone(supergraph, told, listener))
+    with _uncollected():
+        uvloop.run(_serve_standalone(supergraph, told, listener))
 
 
 async def _serve_standalone(supergraph: str, told: Configuration, listener: socket.socket) -> None:
