@@ -81,14 +81,18 @@ class _Choice:
         return improved
 
     def eliminate(self) -> bool:
-        """Do without a fetch or a level altogether where that weighs less."""
-        improved = False
-        for atom in sorted(self._uses):
-            if self._uses[atom] and self._atoms.weights[atom] >= LEVEL_COST:
-                improved |= self._do_without(atom)
-        return improved
+        """Do without that fetch or level without which all the rest weighs least."""
+        before = best = self._state()
+        for atom in sorted(atom for atom, count in before[2].items() if count):
+            if self._atoms.weights[atom] >= LEVEL_COST:
+                if self._do_without(atom) and self.weight < best[0]:
+                    best = self._state()
+                self._restore(before)
+        self._restore(best)
+        return best is not before
 
     def _do_without(self, atom: int) -> bool:
+        """Choose anew where an atom was used; whether that is possible."""
         self._budget.spend(len(self._groups))
         affected = [
             index
@@ -97,7 +101,6 @@ class _Choice:
         ]
         if any(len(self._groups[index].options) < 2 for index in affected):
             return False
-        weight, chosen, uses = self.weight, list(self.chosen), dict(self._uses)
         for index in affected:
             self._remove(index)
         self._without = atom
@@ -105,10 +108,14 @@ class _Choice:
         if complete:
             self.improve()
         self._without = None
-        if complete and self.weight < weight:
-            return True
-        self.weight, self.chosen, self._uses = weight, chosen, uses
-        return False
+        return complete
+
+    def _state(self) -> tuple[int, list[list[Path]], dict[int, int]]:
+        return self.weight, list(self.chosen), dict(self._uses)
+
+    def _restore(self, state: tuple[int, list[list[Path]], dict[int, int]]) -> None:
+        self.weight, chosen, uses = state
+        self.chosen, self._uses = list(chosen), dict(uses)
 
     def _best(self, group: Group) -> list[Path] | None:
         """The paths that add least, the first among equals."""
