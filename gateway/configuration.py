@@ -79,9 +79,27 @@ def _pattern(text: str) -> str:
 def _http(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("not an http(s) address")
-    if "@" in urlsplit(url).netloc:
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
         raise ValueError("an address with a password in it: insert a header instead")
+    # Looking at the port raises if it is none.
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("an address without a host or a port")
     return url
+
+
+def _sendable(name: str) -> str:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        raise ValueError(f"{name!r} cannot be a header's name")
+    if name.lower() in NEVER:
+        raise ValueError(f"{name} is the gateway's own")
+    return name
+
+
+def _one_line(value: SecretStr) -> SecretStr:
+    if not set(value.get_secret_value()).isdisjoint("\r\n\0"):
+        raise ValueError("a header's value has no line breaks")
+    return value
 
 
 Text = Annotated[str, AfterValidator(_resolved)]
@@ -90,6 +108,9 @@ Value = Annotated[SecretStr, AfterValidator(_value)]
 """May be `file:` or `env:`, and is never shown."""
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 """Must be `file:` or `env:`."""
+Name = Annotated[str, AfterValidator(_sendable)]
+"""Of a header that subgraphs are sent."""
+Line = Annotated[Value, AfterValidator(_one_line)]
 Url = Annotated[Text, AfterValidator(_http)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Beside = Annotated[Path, AfterValidator(_beside)]
@@ -175,9 +196,9 @@ class Propagate(_Section):
 
     named: str | None = None
     matching: Pattern | None = None
-    rename: str | None = None
+    rename: Name | None = None
     """Under which name; only of one header."""
-    default: Value | None = None
+    default: Line | None = None
     """Sent when the client did not send it; only of one header."""
 
     @model_validator(mode="after")
@@ -192,8 +213,8 @@ class Propagate(_Section):
 class Insert(_Section):
     """Send a header with a fixed value."""
 
-    name: str
-    value: Value
+    name: Name
+    value: Line
 
 
 class Remove(_Section):
@@ -213,7 +234,7 @@ class Tell(_Section):
     """Send a claim of the caller's token, which the gateway has verified."""
 
     claim: str
-    name: str
+    name: Name
     """Under which name; what the client itself says under it is not passed on."""
 
 

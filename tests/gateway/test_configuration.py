@@ -44,10 +44,16 @@ headers:
     - insert: {name: x, value: "env:NOT_THERE"}
     - remove: {}
     - {}
+    - insert: {name: Content-Length, value: "5"}
+    - insert: {name: x, value: "5\\nhost: me"}
+    - propagate: {named: x, rename: "x y"}
+    - tell: {claim: sub, name: Transfer-Encoding}
   response: [{named: Content-Length}]
 subgraphs:
   books: {url: ftp://books, timeout_seconds: -1}
   authors: {url: "http://me:secret@cache"}
+  sellers: {url: "http://sellers:99999/"}
+  buyers: {url: "http://:80/"}
 documents:
   automatic: {redis: {url: "redis://:secret@cache"}}
   trusted: {mode: enforce}
@@ -64,6 +70,12 @@ PROBLEMS = {
     "headers.request.3.insert.value: the environment variable NOT_THERE is not set",
     "headers.request.4.remove: say either named or matching",
     "headers.request.5: say one of propagate, insert, remove and tell",
+    "headers.request.6.insert.name: Content-Length is the gateway's own",
+    "headers.request.7.insert.value: a header's value has no line breaks",
+    "headers.request.8.propagate.rename: 'x y' cannot be a header's name",
+    "headers.request.9.tell.name: Transfer-Encoding is the gateway's own",
+    "subgraphs.sellers.url: Port out of range 0-65535",
+    "subgraphs.buyers.url: an address without a host or a port",
     "subgraphs.books.url: not an http(s) address",
     "subgraphs.authors.url: an address with a password in it: insert a header instead",
     "subgraphs.books.timeout_seconds: Input should be greater than 0",
