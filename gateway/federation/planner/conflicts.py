@@ -60,7 +60,6 @@ class _Separator:
                 used = key
                 if shapes.setdefault(key, shape) != shape:
                     used = self._alias(scope, key)
-                    shapes[used] = shape
                 if selected.below is not None:
                     lists: tuple[PathStep, ...] = (AT,) * self._lists(scope, selected)
                     inner = _Scope((*scope.at, used, *lists), selected.below)

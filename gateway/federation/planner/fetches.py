@@ -108,8 +108,6 @@ class _Place:
     scope: frozenset[str]
     is_entity: bool = False
     """The objects were found by an earlier fetch; this one only adds to them."""
-    is_cast: bool = False
-    """The object's type is known: its ``__typename`` is selected before the condition."""
     below: dict[object, _Place] = field(default_factory=dict)
 
 
@@ -205,7 +203,6 @@ class Fetches:
             types,
             place.types,
             place.is_entity,
-            is_cast=True,
         )
         return known
 
@@ -303,7 +300,7 @@ def _identify(place: _Place) -> None:
     An ``@interfaceObject`` only knows the interface's name, which must not
     replace a real one another fetch has found.
     """
-    if not place.is_cast and not (place.node.interface_object and place.is_entity):
+    if not (place.node.interface_object and place.is_entity):
         _select_typename(place)
 
 

@@ -1,6 +1,7 @@
-"""Fewer fetches: those of one level cannot depend on each other, so they merge freely.
+"""Fewer fetches: those that do not wait for each other may become one.
 
-A fetch's level is one more than the highest level it waits for.
+A fetch's level is one more than the highest level it waits for, so fetches of
+one level never wait for each other.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ __all__ = ["optimize"]
 def optimize(works: Sequence[Work]) -> list[Work]:
     """The same fetches with as few as possible, each after those it waits for."""
     optimizer = _Optimizer(works)
-    optimizer.merge_levels()
-    optimizer.delay()
+    optimizer.merge()
     optimizer.sink()
     optimizer.batch()
     optimizer.share()
@@ -49,31 +49,25 @@ class _Optimizer:
             for before in work.after:
                 self._waiting[before][work] = None
 
-    def merge_levels(self) -> None:
-        """Merge the fetches of one level that ask one subgraph at one position."""
-        slots: dict[object, list[Work]] = {}
-        for work in list(self._works):
-            if work.calls:
-                slot = slots.setdefault((self._levels[work], *_slot(work)), [])
-                if not self._merge_into_one_of(slot, work):
-                    slot.append(work)
-
-    def delay(self) -> None:
+    def merge(self) -> None:
         """Merge the fetches that ask one subgraph at one position, unless one waits for the other.
 
-        Those that wait for the earlier one wait longer: a request less is worth
-        a level more.
+        Those that wait for the earlier one may wait longer: a request less is
+        worth a level more.
         """
         slots: dict[object, list[Work]] = {}
         for work in sorted(self._works, key=lambda work: -self._levels[work]):
             if not work.calls:
                 continue
             slot = slots.setdefault(_slot(work), [])
-            apart = [o for o in slot if not _waits(o, work) and not _waits(work, o)]
-            if self._merge_into_one_of(apart, work):
-                self._levels = _levels(self._works)
-            else:
+            into = next((other for other in slot if _may_be_one(other, work)), None)
+            if into is None:
                 slot.append(work)
+                continue
+            _merge(into.calls[0], work.calls[0])
+            self._replace(into, work)
+            if self._levels[into] != self._levels[work]:
+                self._levels = _levels(self._works)
 
     def sink(self) -> None:
         """Let a fetch wait for a later one of its subgraph, when nobody misses it sooner.
@@ -131,14 +125,6 @@ class _Optimizer:
         """Whether nobody waits for a fetch that it keeps waiting when done on a later level."""
         return all(level < self._levels[waiting] for waiting in self._waiting[work])
 
-    def _merge_into_one_of(self, others: Iterable[Work], work: Work) -> bool:
-        for into in others:
-            if _agree(into.calls[0], work.calls[0]):
-                _merge(into.calls[0], work.calls[0])
-                self._replace(into, work)
-                return True
-        return False
-
     def _wait(self, work: Work, before: Work) -> None:
         if before not in work.after:
             work.after.append(before)
@@ -153,6 +139,11 @@ class _Optimizer:
         for after in self._waiting.pop(work):
             after.after = [w for w in after.after if w is not work]
             self._wait(after, into)
+
+
+def _may_be_one(one: Work, other: Work) -> bool:
+    agree = _agree(one.calls[0], other.calls[0])
+    return agree and not _waits(one, other) and not _waits(other, one)
 
 
 def _slot(work: Work) -> tuple[str, Position]:
