@@ -153,7 +153,7 @@ class Authentication:
     async def _verify(self, token: str) -> _Verified:
         try:
             return await self._by_an_issuer(token)
-        except (jwt.PyJWTError, TypeError, ValueError, RecursionError) as error:
+        except (jwt.PyJWTError, ArithmeticError, TypeError, ValueError, RecursionError) as error:
             logger.info("authentication.refused", reason=type(error).__name__)
             raise Unauthenticated(_REFUSED) from error
 

@@ -158,6 +158,7 @@ def forged() -> dict[str, str]:
         "expired": token(exp=time.time() - 60),
         "not yet valid": token(nbf=time.time() + 60),
         "no expiry": token(exp=None),
+        "an expiry beyond all numbers": token(exp=10**400),
         "another issuer": token(iss="https://evil.test/"),
         "no issuer": token(iss=None),
         "another audience": token(aud="theirs"),
