@@ -4,7 +4,8 @@
 asks the planners of Hive Router and of Apollo Gateway, from the packages that
 `./nexus bench --peers` installs, and keeps the figures of those plans that are
 right: every document valid where it is sent, no field asked of a subgraph that
-only declares it, mutations in order, and the same answer as ours.
+only declares it or that needs more data for it, mutations in order, and the
+same answer as ours.
 """
 
 from __future__ import annotations
@@ -251,30 +252,35 @@ def _allows(
     node: Node,
     selection_set: SelectionSetNode | None,
     provided: Provided = NOTHING_PROVIDED,
+    *,
+    is_entity: bool = False,
 ) -> bool:
     for selection in selection_set.selections if selection_set else ():
         if isinstance(selection, InlineFragmentNode):
             on = selection.type_condition.name.value if selection.type_condition else node.type
             inside = provided if on == node.type else graph.provided_on(provided, on)
-            allowed = _allows(graph, graph.node(on, node.graph), selection.selection_set, inside)
+            below = graph.node(on, node.graph)
+            allowed = _allows(graph, below, selection.selection_set, inside, is_entity=is_entity)
         else:
             assert isinstance(selection, FieldNode)
-            allowed = _allows_field(graph, node, selection, provided)
+            allowed = _allows_field(graph, node, selection, provided, is_entity=is_entity)
         if not allowed:
             return False
     return True
 
 
-def _allows_field(graph: QueryGraph, node: Node, field: FieldNode, provided: Provided) -> bool:
+def _allows_field(
+    graph: QueryGraph, node: Node, field: FieldNode, provided: Provided, *, is_entity: bool
+) -> bool:
     name = field.name.value
     if name == "__typename":
         return True
     if name == "_entities":
-        return _allows(graph, node, field.selection_set)
+        return _allows(graph, node, field.selection_set, is_entity=True)
     edge = graph.edge(node, name)
     if edge is None or edge.rule.external:
         edge = graph.provided_edge(node, name) if name in provided.fields else None
-    if edge is None:
+    if edge is None or (edge.rule.requires and not is_entity):
         return False
     below = graph.provided_below(provided, name, edge.rule.provides)
     return edge.target is None or _allows(graph, edge.target, field.selection_set, below)
