@@ -29,7 +29,7 @@ from pydantic import (
 from gateway.propagation import NEVER
 from shared.config import ConfigurationError, CostMode, LimitName
 
-__all__ = ["Configuration", "SubgraphSection", "json_schema", "masked", "read"]
+__all__ = ["Configuration", "SubgraphSection", "http_address", "json_schema", "masked", "read"]
 
 
 def _resolved(text: str, info: ValidationInfo) -> str:
@@ -76,7 +76,8 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _http(url: str) -> str:
+def http_address(url: str) -> str:
+    """The URL of a server; raises ValueError for what is none."""
     if not url.startswith(("http://", "https://")):
         raise ValueError("not an http(s) address")
     parts = urlsplit(url)
@@ -111,7 +112,7 @@ Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Name = Annotated[str, AfterValidator(_sendable)]
 """Of a header that subgraphs are sent."""
 Line = Annotated[Value, AfterValidator(_one_line)]
-Url = Annotated[Text, AfterValidator(_http)]
+Url = Annotated[Text, AfterValidator(http_address)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Beside = Annotated[Path, AfterValidator(_beside)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]

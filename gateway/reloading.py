@@ -245,10 +245,10 @@ class Reloading:
             return False
         try:
             supergraph = await asyncio.to_thread(Supergraph.from_sdl, text)
+            return await self._swap(pipeline, supergraph)
         except SupergraphError as error:
             self._refused(error)
             return False
-        return await self._swap(pipeline, supergraph)
 
     async def _swap(self, pipeline: Pipeline, supergraph: Supergraph) -> bool:
         previous = pipeline.runtime

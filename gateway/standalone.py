@@ -15,13 +15,14 @@ from starlette.routing import Route, WebSocketRoute
 
 from gateway import health, propagation
 from gateway.authentication import Authentication, Issuer, Policies, decide_by_name
-from gateway.configuration import Configuration
+from gateway.configuration import Configuration, http_address
 from gateway.context import RequestContext, client_of, operation_of, remember
 from gateway.cost import CostLimits
 from gateway.documents import Documents, DocumentStore, MemoryStore, read_manifests
 from gateway.explain import HEADER as EXPLAIN_HEADER
 from gateway.explain import may_explain
 from gateway.federation.operation.authorization import AuthorizationRules
+from gateway.federation.supergraph import SupergraphError
 from gateway.identity import client_in
 from gateway.keys import KeySet
 from gateway.pipeline import Pipeline
@@ -193,7 +194,7 @@ def _transport(
 
     inner = HttpTransport(
         {
-            name: _subgraph_endpoint(info.url, told.of_subgraph(name))
+            name: _subgraph_endpoint(name, info.url, told.of_subgraph(name))
             for name, info in supergraph.subgraphs.items()
         },
         headers,
@@ -213,9 +214,14 @@ def _transport(
     )
 
 
-def _subgraph_endpoint(url: str, told: config.SubgraphSection) -> SubgraphEndpoint:
+def _subgraph_endpoint(name: str, url: str, told: config.SubgraphSection) -> SubgraphEndpoint:
+    try:
+        address = http_address(told.url or url)
+    except ValueError as error:
+        problem = f"the address of {name}: {error}; subgraphs.{name}.url can say another"
+        raise SupergraphError(problem) from error
     return SubgraphEndpoint(
-        told.url or url,
+        address,
         subscriptions=told.subscriptions,
         subscriptions_url=told.subscriptions_url,
         timeout_seconds=told.timeout_seconds,

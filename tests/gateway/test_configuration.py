@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from websockets.typing import Subprotocol
 from gateway import standalone
 from gateway.configuration import Configuration, json_schema, masked, read
 from gateway.explain import sign
+from gateway.federation.supergraph import SupergraphError
 from shared.auth import ANONYMOUS, Identity
 from shared.config import ConfigurationError
 from shared.protocols.http import GraphQLHTTP
@@ -250,6 +252,19 @@ def code(answer: dict[str, Any]) -> str:
 
 
 BOTH = "{ authors { name books { title } } }"
+
+
+@pytest.mark.parametrize("address", ["", "books:4001", "http://", "http://me:secret@books/"])
+async def test_a_subgraph_without_an_address_stops_the_start_unless_the_settings_have_one(
+    start: Start, behind: Behind, address: str
+) -> None:
+    sdl = re.sub(r'(name: "books", url: )"[^"]*"', rf'\1"{address}"', behind.sdl)
+    assert sdl != behind.sdl
+    with pytest.raises(SupergraphError, match=r"books: .* subgraphs\.books\.url") as caught:
+        await start("", sdl=sdl)
+    assert "secret" not in str(caught.value)
+    client = await start("subgraphs: {books: {url: 'http://books.test/'}}", sdl=sdl)
+    assert (await client.get("/health/live")).status_code == 200
 
 
 async def test_each_subgraph_gets_the_headers_that_its_rules_let_through(
