@@ -106,8 +106,6 @@ class _Place:
     keys: KeyPosition
     types: frozenset[str]
     scope: frozenset[str]
-    is_entity: bool = False
-    """The objects were found by an earlier fetch; this one only adds to them."""
     below: dict[object, _Place] = field(default_factory=dict)
 
 
@@ -191,7 +189,7 @@ class Fetches:
         known = place.below.get(step.type)
         if known is not None:
             return known
-        _identify(place)
+        _select_typename(place)
         types = frozenset((step.type,))
         at = place.at if types == place.types else (*place.at, Gate(types))
         known = place.below[step.type] = _Place(
@@ -202,7 +200,6 @@ class Fetches:
             place.keys,
             types,
             place.types,
-            place.is_entity,
         )
         return known
 
@@ -214,7 +211,7 @@ class Fetches:
         return known
 
     def _new_jump(self, place: _Place, step: Jump) -> _Place:
-        _identify(place)
+        _select_typename(place)
         after = [place.work]
         for path in step.requirement.paths:
             work = self._follow(place, path.steps(), client=False).work
@@ -237,7 +234,6 @@ class Fetches:
             place.keys,
             place.types,
             place.scope,
-            is_entity=True,
         )
 
     def _call(self, place: _Place, step: Jump) -> Call:
@@ -294,17 +290,8 @@ class Fetches:
         return tuple(read)
 
 
-def _identify(place: _Place) -> None:
-    """Have the objects say their type, unless they have or cannot.
-
-    An ``@interfaceObject`` only knows the interface's name, which must not
-    replace a real one another fetch has found.
-    """
-    if not (place.node.interface_object and place.is_entity):
-        _select_typename(place)
-
-
 def _select_typename(place: _Place) -> None:
+    """Have the objects say their type."""
     place.selections.fields.setdefault(_TYPENAME, Selected(_TYPENAME, (), None))
 
 
