@@ -15,7 +15,7 @@ from shared.telemetry import request_span
 
 configure(TelemetrySettings(), service="gateway")
 logger = get_logger("nexus")
-library = logging.getLogger("a.library")
+library = logging.getLogger("somebody.elses")
 traceparent = "00-11111111111111111111111111111111-2222222222222222-01"
 with request_span("POST", {"traceparent": traceparent}):
     request_id.set("request-1")
