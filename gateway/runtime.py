@@ -265,14 +265,22 @@ class Runtime:
         # Nothing was asked for by name, but an abstract type may turn out to be a refused one.
         return allowed, refusals, ()
 
-    async def accepts(self, document: Document) -> bool:
-        """Whether a document of another runtime is valid here."""
+    async def accepts(
+        self,
+        document: Document,
+        coerced: Mapping[str, Any],
+        caller: Callable[[], Authorization],
+        refused: Refusals | None,
+    ) -> bool:
+        """Whether an operation of another runtime is valid here, and as much of it refused."""
         # What cannot be told now is no reason against it.
         with suppress(NexusError):
             try:
-                await self.prepare(document.source, document.operation_name)
-            except (InvalidRequest, LimitExceeded):
+                here = await self.prepare(document.source, document.operation_name)
+                _, refusals, _ = self._allowed(here.operation.fold(coerced), self.unmet(caller))
+            except (InvalidRequest, LimitExceeded, OperationRefused):
                 return False
+            return refusals == refused
         return True
 
     async def warm_up(self, previous: Runtime, *, most: int = 200) -> int:

@@ -1,7 +1,8 @@
 """Open subscriptions: one upstream for identical ones, listeners that never slow each other.
 
 A subscription stays on the runtime it began with, so a new supergraph does not
-interrupt it; it ends only when its document is no longer valid there.
+interrupt it; it ends only when its document is no longer valid there, or when
+other parts of it than before are refused to its caller.
 """
 
 from __future__ import annotations
@@ -91,19 +92,29 @@ class _Listener:
 class _Upstream:
     """One stream at a subgraph and the clients that listen to it."""
 
-    def __init__(self, runtime: Runtime, document: Document) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        document: Document,
+        planned: Planned,
+        variables: Mapping[str, Any],
+        context: RequestContext,
+    ) -> None:
         self.runtime = runtime
         self.document = document
+        self.planned = planned
+        self.variables = variables
+        # Of the first who listens; the others may see the same.
+        self.context = context
         self.listeners: set[_Listener] = set()
         self.task: asyncio.Task[None] | None = None
 
-    async def pump(
-        self, planned: Planned, variables: Mapping[str, Any], context: RequestContext
-    ) -> None:
+    async def pump(self) -> None:
         # The request that opened this may be over long before.
         deadline.set(None)
-        context = dataclasses.replace(context, interrupted=self._interrupt)
-        responses = planned.executable.subscribe(self.runtime.transport, variables, context)
+        context = dataclasses.replace(self.context, interrupted=self._interrupt)
+        executable = self.planned.executable
+        responses = executable.subscribe(self.runtime.transport, self.variables, context)
         last: GraphQLResult | None = None
         _UPSTREAMS.inc()
         try:
@@ -123,6 +134,15 @@ class _Upstream:
     def _interrupt(self) -> None:
         for listener in self.listeners:
             listener.interrupt()
+
+    async def stays(self, runtime: Runtime) -> bool:
+        """Whether a new runtime would answer this, and refuse no other part of it."""
+        return await runtime.accepts(
+            self.document,
+            self.variables,
+            self.context.authorization,
+            self.planned.executable.refusals,
+        )
 
     def end(self, result: GraphQLResult | None) -> None:
         for listener in self.listeners:
@@ -167,8 +187,8 @@ class Subscriptions:
     async def check(self, runtime: Runtime) -> None:
         """End the subscriptions that ``runtime``, the new one, would not accept."""
         for upstream in list(self._upstreams.values()):
-            if not await runtime.accepts(upstream.document):
-                message = "The schema has changed, and no longer has what this subscription asks."
+            if not await upstream.stays(runtime):
+                message = "The schema has changed, and no longer gives what this subscription asks."
                 errors = [error_entry(message, code="SUBSCRIPTION_SCHEMA_RELOAD")]
                 upstream.end(GraphQLResult(errors=errors, status=410))
 
@@ -189,9 +209,10 @@ class Subscriptions:
     ) -> _Upstream:
         upstream = self._upstreams.get(key)
         if upstream is None or upstream.task is None or upstream.task.done():
-            upstream = self._upstreams[key] = _Upstream(runtime, document)
+            upstream = _Upstream(runtime, document, planned, variables, context)
+            self._upstreams[key] = upstream
             upstream.listeners.add(listener)
-            upstream.task = asyncio.create_task(upstream.pump(planned, variables, context))
+            upstream.task = asyncio.create_task(upstream.pump())
         else:
             upstream.listeners.add(listener)
         return upstream

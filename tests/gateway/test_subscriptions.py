@@ -15,6 +15,7 @@ from gateway.federation.supergraph import Supergraph
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
 from gateway.transports.local import LocalTransport
+from shared.auth import Identity
 from shared.protocols.service import GraphQLRequest, GraphQLResult
 from tests.gateway.bookshop import SDL, SUPERGRAPH, Bookshop, make_bookshop
 from tests.gateway.conftest import Gateway, as_json
@@ -175,3 +176,28 @@ async def test_an_invalid_subscription_is_refused_at_once(gateway: Gateway) -> N
     result = await gateway.pipeline.subscribe(request, gateway.context)
     assert isinstance(result, GraphQLResult)
     assert result.status == 400
+
+
+async def test_a_subscription_to_what_becomes_protected_is_ended(gateway: Gateway) -> None:
+    stream = await opened(gateway)
+    waiting = await first(stream)
+    protected = SDL.replace("  title: String!\n", "  title: String! @authenticated\n").replace(
+        "schema @link",
+        "directive @authenticated on FIELD_DEFINITION\n\nschema"
+        ' @link(url: "https://specs.apollo.dev/authenticated/v0.1", for: SECURITY) @link',
+        1,
+    )
+    transport = LocalTransport(make_bookshop(gateway.bookshop))
+    gateway.pipeline.swap(Runtime(Supergraph.from_sdl(protected), transport))
+    result = await waiting
+    assert result.errors[0]["extensions"]["code"] == "SUBSCRIPTION_SCHEMA_RELOAD"
+    known = RequestContext(Identity("ada"), audience="ada")
+    seen = await gateway.pipeline.subscribe(GraphQLRequest(QUERY), known)
+    assert not isinstance(seen, GraphQLResult)
+    waiting = await first(seen)
+    again = LocalTransport(make_bookshop(gateway.bookshop))
+    gateway.pipeline.swap(Runtime(Supergraph.from_sdl(protected + "# again"), again))
+    await gateway.bookshop.opened.get()
+    gateway.bookshop.events.put_nowait("a")
+    assert as_json(await waiting)["data"]["bookAdded"]["author"]
+    await close(seen)
