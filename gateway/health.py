@@ -80,7 +80,7 @@ class Ready:
     fails costs its part of an answer, and a load balancer that takes every gateway
     out for it would cost all of it; only if ``needs_a_part`` and none works can
     nothing be served.  The same goes for a newer supergraph that was refused.
-    (Hive, Cosmo and Apollo's router do not let subgraphs decide either.)
+    (Hive's router does not let subgraphs decide either.)
 
     Findings are kept for a second, those about parts for ten: asking often costs nothing.
     """
