@@ -19,11 +19,16 @@ EXECUTION = (
     ("execution/*", "operation/*", "deferral.py"),
     ("execution", "operation", "test_authorization.py", "test_deferral.py"),
 )
+COST = (("cost/*",), ("cost",))
 
 
 @pytest.mark.parametrize(
     ("sources", "tests"),
-    [pytest.param(*PLANNER, id="planner"), pytest.param(*EXECUTION, id="execution")],
+    [
+        pytest.param(*PLANNER, id="planner"),
+        pytest.param(*EXECUTION, id="execution"),
+        pytest.param(*COST, id="cost"),
+    ],
 )
 def test_the_engine_is_covered_by_line_and_by_branch(
     sources: tuple[str, ...], tests: tuple[str, ...], tmp_path: Path
