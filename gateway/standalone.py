@@ -83,6 +83,7 @@ async def create(
     def make_runtime(supergraph: Supergraph) -> Runtime:
         suggestions = told.introspection.suggestions
         _warn_of_strangers(told, supergraph)
+        _warn_of_labels(told, supergraph)
         return Runtime(
             supergraph,
             _transport(told, supergraph, requested, returned, breakers),
@@ -306,6 +307,13 @@ def _warn_of_strangers(told: Configuration, supergraph: Supergraph) -> None:
             refused_to_everybody=len(protected),
             such_as=protected[:5],
         )
+
+
+def _warn_of_labels(told: Configuration, supergraph: Supergraph) -> None:
+    """Say so when a label is switched on that nothing is overridden by."""
+    unknown = sorted(set(told.override_labels) - set(supergraph.labels))
+    if unknown:
+        logger.warning("override_labels.unknown", setting="override_labels", labels=unknown)
 
 
 def _costs(told: Configuration) -> CostLimits:

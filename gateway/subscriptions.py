@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from prometheus_client import Counter, Gauge
 
 from shared.deadline import deadline
@@ -243,5 +243,5 @@ class Subscriptions:
 def _key(planned: Planned, variables: Mapping[str, Any], context: RequestContext) -> _Key:
     # Nobody shares with a caller without an audience: the context is their own.
     audience = id(context) if context.audience is None else context.audience
-    values = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS, default=str)
+    values = json.dumps(variables, sort_keys=True, default=str)
     return (id(planned.executable), values, audience)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -269,7 +270,15 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 
 def _body(fetch: Fetch, variables: Mapping[str, Any]) -> bytes:
     start = _body_start(fetch.document, fetch.operation_name)
-    return start + orjson.dumps(variables, default=dict) + b"}" if variables else start + b"{}}"
+    return start + _encoded(variables) + b"}" if variables else start + b"{}}"
+
+
+def _encoded(variables: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(variables, default=dict)
+    except TypeError:
+        # An integer of more than 64 bits, as a custom scalar may be.
+        return json.dumps(variables, default=dict).encode()
 
 
 @lru_cache(maxsize=4096)

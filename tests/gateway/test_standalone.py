@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -226,3 +227,13 @@ def without_typenames(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: without_typenames(v) for k, v in value.items() if k != "__typename"}
     return value
+
+
+async def test_a_label_that_overrides_nothing_is_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "supergraph.graphql"
+    path.write_text(SDL)
+    told = Configuration(override_labels=["no-such-label"])
+    with structlog.testing.capture_logs() as logs:
+        await standalone.create(str(path), told, draining=asyncio.Event())
+    (warning,) = [one for one in logs if one["event"] == "override_labels.unknown"]
+    assert warning["labels"] == ["no-such-label"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -14,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from gateway.context import RequestContext
+from gateway.federation.plan import Fetch
+from gateway.federation.transport import SubgraphRequest
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
 from gateway.transports.http import HttpTransport, SubgraphEndpoint
@@ -257,3 +260,9 @@ async def test_a_fetch_carries_what_remains_of_the_time(
 ) -> None:
     await ask(pipeline)
     assert 0 < int(trouble.headers[0]["x-nexus-timeout-ms"]) <= 5_000
+
+
+def test_integers_beyond_64_bits_reach_the_subgraph() -> None:
+    fetch = Fetch(1, "books", "query", "query($n: Big) { a(n: $n) }", None, (("n", "n"),))
+    body = HttpTransport.encode(SubgraphRequest(fetch, {"n": 10**30}, None))
+    assert json.loads(body)["variables"] == {"n": 10**30}
