@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import warnings
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +20,22 @@ from tests.shared.execution.differential import compiled, described, interpreted
 LEFT_BY_GRAPHQL_CORE = pytest.mark.filterwarnings(
     "ignore:coroutine .* was never awaited:RuntimeWarning"
 )
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What is left is collected between two tests.
+
+    Elsewhere it could be in the middle of code without builtins (a named tuple's), where
+    Python cannot warn of a coroutine but only say that it could not.
+    """
+    gc.disable()
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        gc.collect()
+    gc.enable()
+
 
 FIELDS = worlds.fields()
 FAULTS = st.sampled_from([0, 0, 1, 3, 10, 30])
