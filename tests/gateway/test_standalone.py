@@ -232,7 +232,7 @@ def without_typenames(value: Any) -> Any:
 async def test_a_label_that_overrides_nothing_is_warned_of(tmp_path: Path) -> None:
     path = tmp_path / "supergraph.graphql"
     path.write_text(SDL)
-    told = Configuration(override_labels=["no-such-label"])
+    told = Configuration(override_labels=("no-such-label",))
     with structlog.testing.capture_logs() as logs:
         await standalone.create(str(path), told, draining=asyncio.Event())
     (warning,) = [one for one in logs if one["event"] == "override_labels.unknown"]
