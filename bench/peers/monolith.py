@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.routing import Route
 
@@ -19,7 +20,10 @@ from gateway.federation.supergraph import Supergraph
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
 from gateway.transports.local import LocalTransport
+from shared import logger
 from shared.auth import Identity
+from shared.config import TelemetrySettings
+from shared.observation import Observed
 from shared.protocols.http import GraphQLHTTP
 from shared.subgraph import SubgraphService
 
@@ -36,8 +40,12 @@ def create() -> Starlette:
         for name in SUBGRAPHS
     }
     pipeline = Pipeline(Runtime(supergraph, LocalTransport(services)))
+    logger.configure(TelemetrySettings(), service="monolith")
     collect_less()
-    return Starlette(routes=[Route("/graphql", GraphQLHTTP(pipeline, _caller))])
+    routes = [Route("/graphql", GraphQLHTTP(pipeline, _caller))]
+    # What the product does for every request beside answering it: access log, metrics, deadline.
+    observed = Middleware(Observed, service="monolith", timeout_seconds=30)
+    return Starlette(routes=routes, middleware=[observed])
 
 
 def _no_context(_: Identity) -> Any:

