@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphql import (
@@ -21,11 +21,20 @@ from gateway.federation.supergraph.links import Feature, linked_features
 from gateway.federation.supergraph.load import Model, load_model
 from gateway.federation.supergraph.model import SubgraphInfo, TypeInfo
 
-__all__ = ["DEFAULT_FEATURES", "SubgraphInfo", "Supergraph", "SupergraphError"]
+__all__ = ["SubgraphInfo", "Supergraph", "SupergraphError"]
 
-_AUTHORIZATION = frozenset({"authenticated", "policy", "requiresScopes"})
-DEFAULT_FEATURES = _AUTHORIZATION | {"core", "cost", "inaccessible", "join", "link", "tag"}
-"""The specifications the engine honours; `AuthorizationRules` enforces those on callers."""
+_NEWEST = {
+    "authenticated": (0, 1),
+    "core": (0, 2),
+    "cost": (0, 1),
+    "inaccessible": (0, 2),
+    "join": (0, 5),
+    "link": (1, 0),
+    "policy": (0, 1),
+    "requiresScopes": (0, 1),
+    "tag": (0, 3),
+}
+"""The specifications the engine honours, each up to this version."""
 
 _JOIN_VERSIONS = frozenset((0, minor) for minor in range(1, 6))
 _CRITICAL = frozenset({"SECURITY", "EXECUTION"})
@@ -55,15 +64,13 @@ class Supergraph:
     """What other modules compute from the supergraph once and keep with it."""
 
     @classmethod
-    def from_sdl(
-        cls, sdl: str, *, supported_features: Iterable[str] = DEFAULT_FEATURES
-    ) -> Supergraph:
+    def from_sdl(cls, sdl: str) -> Supergraph:
         """Read composed SDL; raises `SupergraphError` when it cannot be served correctly."""
         try:
             document = parse(sdl, no_location=True)
             features = linked_features(document)
             join = _join_feature(features)
-            _refuse_unsupported(features, frozenset(supported_features))
+            _refuse_unsupported(features)
             schema = _schema(document)
             model = load_model(document, join, features)
             api_schema = build_api_schema(document, features)
@@ -95,12 +102,16 @@ def _join_feature(features: Sequence[Feature]) -> Feature:
     return join
 
 
-def _refuse_unsupported(features: Sequence[Feature], supported: frozenset[str]) -> None:
+def _refuse_unsupported(features: Sequence[Feature]) -> None:
     """Ignoring a feature that guards data or changes answers would be a security hole."""
-    unsupported = [f for f in features if f.purpose in _CRITICAL and f.spec not in supported]
+    unsupported = [f for f in features if f.purpose in _CRITICAL and not _is_supported(f)]
     if unsupported:
         named = ", ".join(f"{f.url} (for: {f.purpose})" for f in unsupported)
         raise ValueError(f"it needs features this gateway does not support: {named}")
+
+
+def _is_supported(feature: Feature) -> bool:
+    return feature.version is not None and feature.version <= _NEWEST.get(feature.spec, (0, 0))
 
 
 def _schema(document: DocumentNode) -> GraphQLSchema:

@@ -16,12 +16,17 @@ from graphql import (
 
 __all__ = ["Feature", "argument_values", "linked_features"]
 
-_URL = re.compile(r"(?P<identity>.*?/(?P<name>[A-Za-z_][\w-]*))/v(?P<major>\d+)\.(?P<minor>\d+)/?$")
+_URL = re.compile(r"(?P<identity>.*?/[A-Za-z_][\w-]*)/v(?P<major>\d+)\.(?P<minor>\d+)/?$")
+_APOLLO = "https://specs.apollo.dev/"
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One linked specification; ``spec`` is its own name, ``name`` what this schema calls it."""
+    """One linked specification; ``name`` is what this schema calls it.
+
+    ``spec`` is the name Apollo gave it, or where it is described if somebody else
+    wrote it: the same name means something else there.
+    """
 
     url: str
     spec: str
@@ -81,12 +86,13 @@ def _schema_directives(document: DocumentNode) -> Iterator[ConstDirectiveNode]:
 def _feature(values: Mapping[str, object]) -> Feature:
     url = str(values.get("url") or values.get("feature"))
     match = _URL.match(url)
-    spec = match["name"] if match else url.rstrip("/").rsplit("/", 1)[-1]
+    identity = match["identity"] if match else url.rstrip("/")
+    name = identity.rsplit("/", 1)[-1]
     purpose = values.get("for")
     return Feature(
         url=url,
-        spec=spec,
-        name=str(values.get("as") or spec),
+        spec=name if identity == f"{_APOLLO}{name}" else identity,
+        name=str(values.get("as") or name),
         version=(int(match["major"]), int(match["minor"])) if match else None,
         purpose=None if purpose is None else str(purpose),
         imports=dict(_imports(values.get("import"))),

@@ -154,7 +154,32 @@ class _Reader:
                 joins = joins or {self.graph(owner): JoinField()}
                 holders = (g for g, ks in keys.items() if any(_selects(k, name) for k in ks))
                 joins |= {graph: JoinField() for graph in holders if graph not in joins}
+            elif self.is_first_version and isinstance(node, InterfaceTypeDefinitionNode):
+                joins = self._joins_of_all(node.name.value, name)
             yield name, FieldInfo(name, definition.type, joins)
+
+    def _joins_of_all(self, interface: str, name: str) -> dict[str, JoinField] | None:
+        """The subgraphs whose interface surely has a field: all its objects there own it.
+
+        Version 0.1 does not say what an interface is in each subgraph, and one that
+        another subgraph extends lacks the keys that the objects repeat.
+        """
+        owned = {
+            graph: JoinField()
+            for graph in self.subgraphs
+            if all(
+                self._owner(node, name) in (graph, None)
+                for node in self.implementers.get(interface, ())
+                if self._exists(node.name.value, graph)
+            )
+        }
+        return owned if len(owned) < len(self.subgraphs) else None
+
+    def _owner(self, node: ObjectTypeDefinitionNode, name: str) -> str | None:
+        """The subgraph that owns a field in version 0.1; None if all that have it do."""
+        field_ = next(one for one in node.fields or () if one.name.value == name)
+        applied = self.applied(field_, "field") or self.applied(node, "owner")
+        return self.graph(applied[0]["graph"]) if applied else None
 
     def _joins(self, node: FieldDefinitionNode) -> dict[str, JoinField] | None:
         applied = self.applied(node, "field")
@@ -167,6 +192,8 @@ class _Reader:
         }
 
     def _join_field(self, values: Mapping[str, object]) -> JoinField:
+        if values.get("contextArguments"):
+            raise ValueError("@fromContext is not supported")
         type_, override, label = (values.get(k) for k in ("type", "override", "overrideLabel"))
         return JoinField(
             type=parse_type(type_, no_location=True) if isinstance(type_, str) else None,

@@ -20,7 +20,8 @@ directive @join__type(
 ) repeatable on OBJECT | INTERFACE | UNION | ENUM | INPUT_OBJECT | SCALAR
 directive @join__field(
   graph: join__Graph, requires: join__FieldSet, provides: join__FieldSet, type: String,
-  external: Boolean, override: String, usedOverridden: Boolean, overrideLabel: String
+  external: Boolean, override: String, usedOverridden: Boolean, overrideLabel: String,
+  contextArguments: [join__ContextArgument!]
 ) repeatable on FIELD_DEFINITION | INPUT_FIELD_DEFINITION
 directive @join__implements(
   graph: join__Graph!, interface: String!
@@ -29,6 +30,9 @@ directive @join__unionMember(graph: join__Graph!, member: String!) repeatable on
 directive @join__enumValue(graph: join__Graph!) repeatable on ENUM_VALUE
 enum link__Purpose { SECURITY EXECUTION }
 scalar link__Import
+input join__ContextArgument {
+  name: String! type: String! context: String! selection: String
+}
 scalar join__FieldSet
 enum join__Graph {
   ALL_THINGS @join__graph(name: "all-things", url: "http://all-things.test")

@@ -184,6 +184,21 @@ def test_the_first_join_specification_has_owners() -> None:
     assert types["Thing"].members["products"] == {"Product", "Size"}
 
 
+EXTENDED_INTERFACE = FIRST_FEDERATION.replace(
+    "interface Named { name: String }", "interface Named { id: ID! name: String score: Int }"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "graphs"), [("id", {"products"}), ("name", {"products"}), ("score", {"reviews"})]
+)
+def test_an_interface_of_the_first_version_has_what_its_objects_own(
+    name: str, graphs: set[str]
+) -> None:
+    named = Supergraph.from_sdl(EXTENDED_INTERFACE).types["Named"]
+    assert {g for g in named.graphs if field_rule(named, named.fields[name], g, {})} == graphs
+
+
 @pytest.mark.parametrize(
     ("sdl", "message"),
     [
@@ -231,11 +246,33 @@ def test_a_critical_feature_that_is_not_supported_is_refused(purpose: str) -> No
         Supergraph.from_sdl(supergraph_sdl(HELLO, links=LINKS + link))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.test/authenticated/v0.1",
+        "https://specs.apollo.dev/nested/authenticated/v0.1",
+        "https://specs.apollo.dev/authenticated/v0.2",
+        "https://specs.apollo.dev/authenticated",
+    ],
+)
+def test_a_critical_feature_is_known_by_its_whole_address(url: str) -> None:
+    link = f'@link(url: "{url}", for: SECURITY)'
+    with pytest.raises(SupergraphError, match="does not support"):
+        Supergraph.from_sdl(supergraph_sdl(HELLO, links=LINKS + link))
+
+
 def test_a_critical_feature_that_is_supported_is_accepted() -> None:
     link = '@link(url: "https://specs.apollo.dev/policy/v0.1", for: SECURITY)'
-    sdl = supergraph_sdl(HELLO, links=LINKS + link)
-    supported = Supergraph.from_sdl(sdl, supported_features={"join", "link", "policy"})
+    supported = Supergraph.from_sdl(supergraph_sdl(HELLO, links=LINKS + link))
     assert [feature.spec for feature in supported.features] == ["link", "join", "policy"]
+
+
+def test_an_argument_from_context_is_refused_whatever_the_links_say() -> None:
+    argument = '{context: "c", name: "n", type: "Int", selection: "{ n }"}'
+    given = f"@join__field(graph: ALL_THINGS, contextArguments: [{argument}])"
+    sdl = supergraph_sdl(f"type Query @join__type(graph: ALL_THINGS) {{ hello: Int {given} }}")
+    with pytest.raises(SupergraphError, match="@fromContext is not supported"):
+        Supergraph.from_sdl(sdl)
 
 
 def test_a_feature_that_is_not_critical_is_ignored() -> None:
