@@ -178,18 +178,16 @@ class _Reader:
     def _owner(self, node: ObjectTypeDefinitionNode, name: str) -> str | None:
         """The subgraph that owns a field in version 0.1; None if all that have it do."""
         field_ = next(one for one in node.fields or () if one.name.value == name)
-        applied = self.applied(field_, "field") or self.applied(node, "owner")
-        return self.graph(applied[0]["graph"]) if applied else None
+        applied = [*self.applied(field_, "field"), *self.applied(node, "owner")]
+        return next((self.graph(one["graph"]) for one in applied if one.get("graph")), None)
 
     def _joins(self, node: FieldDefinitionNode) -> dict[str, JoinField] | None:
         applied = self.applied(node, "field")
-        if not applied:
+        named = [values for values in applied if values.get("graph") is not None]
+        # In 0.1 a field of a value type may be marked with what some subgraph provides below it.
+        if not applied or (self.is_first_version and not named):
             return None
-        return {
-            self.graph(values["graph"]): self._join_field(values)
-            for values in applied
-            if values.get("graph") is not None
-        }
+        return {self.graph(values["graph"]): self._join_field(values) for values in named}
 
     def _join_field(self, values: Mapping[str, object]) -> JoinField:
         if values.get("contextArguments"):

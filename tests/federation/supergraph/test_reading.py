@@ -184,6 +184,16 @@ def test_the_first_join_specification_has_owners() -> None:
     assert types["Thing"].members["products"] == {"Product", "Size"}
 
 
+def test_a_value_of_the_first_version_has_its_fields_in_every_subgraph() -> None:
+    marked = 'type Size { width: Int owner: Product @join__field(provides: "name") }'
+    size = Supergraph.from_sdl(FIRST_FEDERATION.replace("type Size { width: Int }", marked))
+    field = size.types["Size"].fields["owner"]
+    for graph in ("products", "reviews"):
+        rule = field_rule(size.types["Size"], field, graph, {})
+        assert rule is not None
+        assert not rule.provides
+
+
 EXTENDED_INTERFACE = FIRST_FEDERATION.replace(
     "interface Named { name: String }", "interface Named { id: ID! name: String score: Int }"
 )
