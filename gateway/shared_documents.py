@@ -110,7 +110,7 @@ class SharedStore:
     async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T | None:
         """What Redis says, or None when it does not answer."""
         try:
-            with self._breaker.guard():
+            with self._breaker:
                 try:
                     async with asyncio.timeout(self._patience_seconds):
                         return await ask()

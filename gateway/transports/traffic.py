@@ -120,7 +120,7 @@ class Traffic:
         self, subgraph: str, request: ForwardedRequest, context: RequestContext
     ) -> ForwardedResponse:
         """Hand on a REST request, once."""
-        with self._breakers.of(subgraph).guard():
+        with self._breakers.of(subgraph):
             return await self._inner.forward(subgraph, request, context)
 
     async def close(self) -> None:
@@ -199,7 +199,7 @@ class Traffic:
 
     async def _attempt(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
         name = request.fetch.subgraph
-        with self._breakers.of(name).guard(), _DURATION.labels(name).time():
+        with self._breakers.of(name), _DURATION.labels(name).time():
             return await execute(request)
 
 

@@ -148,7 +148,7 @@ class _Api:
         """Status and JSON of an answer below 500 other than 429; raises `Unavailable`."""
         if self._session is None:
             self._session = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
-        with self._breaker.guard():
+        with self._breaker:
             try:
                 async with self._session.request(
                     method, self._base + path, headers=headers, allow_redirects=False, **body

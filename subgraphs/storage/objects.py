@@ -161,7 +161,7 @@ class Objects:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Any]:
         """The client; raises `Unavailable` when the server does not answer as it should."""
-        with self._breaker.guard():
+        with self._breaker:
             try:
                 async with self._opening:
                     if self._client is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError, Event, create_task, wait
 from contextlib import ExitStack
 
 import pytest
+from prometheus_client import REGISTRY
 
 from shared.circuit_breaker import CircuitBreaker
 from shared.errors import NotFound, Unavailable
@@ -32,7 +34,7 @@ def breaker(clock: Clock) -> CircuitBreaker:
 
 def call(breaker: CircuitBreaker, error: Exception | None = None) -> None:
     try:
-        with breaker.guard():
+        with breaker:
             if error is not None:
                 raise error
     except Unavailable:
@@ -73,19 +75,19 @@ def test_what_failed_long_ago_is_forgotten(breaker: CircuitBreaker, clock: Clock
     assert breaker.state() == "open"
 
 
-def test_after_the_pause_exactly_five_may_try_at_once(
-    breaker: CircuitBreaker, clock: Clock
-) -> None:
+def test_after_the_pause_three_may_try_at_once(breaker: CircuitBreaker, clock: Clock) -> None:
     failing(breaker, 20)
     clock.now += 29
-    assert breaker.state() == "open"
+    with pytest.raises(Unavailable):
+        call(breaker)
     clock.now += 1
-    assert breaker.state() == "half_open"
     with ExitStack() as probes:
-        for _ in range(5):
-            probes.enter_context(breaker.guard())
+        for _ in range(3):
+            probes.enter_context(breaker)
+        assert breaker.state() == "half_open"
         with pytest.raises(Unavailable):
             call(breaker)
+    assert breaker.state() == "closed"
 
 
 def test_three_successes_close_it(breaker: CircuitBreaker, clock: Clock) -> None:
@@ -98,23 +100,81 @@ def test_three_successes_close_it(breaker: CircuitBreaker, clock: Clock) -> None
     assert breaker.state() == "closed"
 
 
-def test_one_failed_probe_opens_it_again(breaker: CircuitBreaker, clock: Clock) -> None:
+def test_two_failures_of_three_open_it_again(breaker: CircuitBreaker, clock: Clock) -> None:
     failing(breaker, 20)
     clock.now += 30
     call(breaker)
-    failing(breaker, 1)
+    failing(breaker, 2)
     assert breaker.state() == "open"
     clock.now += 29
-    assert breaker.state() == "open"
+    with pytest.raises(Unavailable):
+        call(breaker)
 
 
 def test_a_call_from_before_the_change_counts_for_nothing(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    with breaker.guard():
+    with breaker:
         failing(breaker, 20)
         clock.now += 30
-        assert breaker.state() == "half_open"
-    for _ in range(2):
         call(breaker)
+        assert breaker.state() == "half_open"
+    call(breaker)
     assert breaker.state() == "half_open"
+
+
+def cancelled(breaker: CircuitBreaker) -> None:
+    with pytest.raises(CancelledError), breaker:
+        raise CancelledError
+
+
+def test_a_cancelled_call_counts_for_nothing(breaker: CircuitBreaker) -> None:
+    failing(breaker, 19)
+    for _ in range(30):
+        cancelled(breaker)
+    failing(breaker, 1)
+    assert breaker.state() == "open"
+
+
+def test_a_cancelled_probe_lets_another_try(breaker: CircuitBreaker, clock: Clock) -> None:
+    failing(breaker, 20)
+    clock.now += 30
+    for _ in range(30):
+        cancelled(breaker)
+    assert breaker.state() == "half_open"
+    for _ in range(3):
+        call(breaker)
+    assert breaker.state() == "closed"
+
+
+async def test_calls_of_many_tasks_are_told_apart(breaker: CircuitBreaker) -> None:
+    """Those that fail began between those that do not, and end in another order."""
+    ends = [Event() for _ in range(20)]
+
+    async def one(number: int) -> None:
+        with breaker:
+            await ends[number].wait()
+            if number % 2:
+                raise Unavailable
+
+    calls = [create_task(one(number)) for number in range(20)]
+    for end, ending in zip(reversed(ends), reversed(calls), strict=True):
+        end.set()
+        await wait([ending])
+    assert [task.exception() is not None for task in calls] == [False, True] * 10
+    assert breaker.state() == "open"
+
+
+def test_the_state_and_refusals_are_told(breaker: CircuitBreaker, clock: Clock) -> None:
+    def told(name: str) -> float | None:
+        return REGISTRY.get_sample_value(name, {"target": "tested"})
+
+    before = told("circuit_breaker_refused_total") or 0
+    assert told("circuit_breaker_state") == 0
+    failing(breaker, 20)
+    failing(breaker, 1)
+    assert told("circuit_breaker_state") == 2
+    assert told("circuit_breaker_refused_total") == before + 1
+    clock.now += 30
+    call(breaker)
+    assert told("circuit_breaker_state") == 1
