@@ -317,6 +317,14 @@ class Traffic(_Section):
     breaker: Breaker = Breaker()
 
 
+class OwnBreaker(_Section):
+    """When one subgraph is not asked any more; what is not said is as in `traffic.breaker`."""
+
+    least_calls: Annotated[int, Field(ge=1)] | None = None
+    failing_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    pause_seconds: Seconds | None = None
+
+
 class SubgraphSection(_Section):
     """What is different for one subgraph; what is not said is as in `traffic`."""
 
@@ -326,7 +334,9 @@ class SubgraphSection(_Section):
     """The protocol of its streams: graphql-transport-ws, or server-sent events."""
     subscriptions_url: Url | None = None
     timeout_seconds: Seconds | None = None
+    attempts: Annotated[int, Field(ge=1, le=10)] | None = None
     max_connections: Annotated[int, Field(ge=1)] | None = None
+    breaker: OwnBreaker = OwnBreaker()
     headers: Headers = Headers()
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -78,7 +78,7 @@ async def create(
     told = configuration or Configuration()
     authentication, policies = _authentication(told), _policies(told.authorization)
     requested, returned = _propagation(told)
-    breakers = CircuitBreakers(**told.traffic.breaker.model_dump())
+    breakers = _breakers(told)
 
     def make_runtime(supergraph: Supergraph) -> Runtime:
         suggestions = told.introspection.suggestions
@@ -183,6 +183,14 @@ def _middleware(server: config.Server, *, returns: bool) -> list[Middleware]:
     ]
 
 
+def _breakers(told: Configuration) -> CircuitBreakers:
+    own: dict[str, Any] = {
+        name: section.breaker.model_dump(exclude_none=True)
+        for name, section in told.subgraphs.items()
+    }
+    return CircuitBreakers(own=own, **told.traffic.breaker.model_dump())
+
+
 def _transport(
     told: Configuration,
     supergraph: Supergraph,
@@ -208,6 +216,9 @@ def _transport(
         inner,
         breakers,
         attempts=told.traffic.attempts,
+        own_attempts={
+            name: section.attempts for name, section in told.subgraphs.items() if section.attempts
+        },
         pause_seconds=told.traffic.retry_pause_seconds,
         patience=Patience(
             told.subscriptions.reconnects, told.subscriptions.reconnect_pause_seconds

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import stamina
 from prometheus_client import Counter, Histogram
@@ -44,19 +44,25 @@ _MOMENT = 0.01
 Execute = Callable[..., Awaitable[SubgraphResponse]]
 
 
+class BreakerNumbers(TypedDict, total=False):
+    """Those of `CircuitBreaker` that may be said."""
+
+    least_calls: int
+    failing_share: float
+    pause_seconds: float
+
+
 class CircuitBreakers:
-    """A breaker per subgraph, which outlives the transports of one supergraph."""
+    """A breaker per subgraph, which outlives the transports of one supergraph.
+
+    ``own`` has the numbers that are different for single subgraphs.
+    """
 
     def __init__(
-        self,
-        *,
-        least_calls: int = 20,
-        failing_share: float = 0.5,
-        pause_seconds: float = 30.0,
+        self, *, own: Mapping[str, BreakerNumbers] = {}, **numbers: Unpack[BreakerNumbers]
     ) -> None:
-        self._least_calls = least_calls
-        self._failing_share = failing_share
-        self._pause_seconds = pause_seconds
+        self._own = own
+        self._numbers = numbers
         self._made: dict[str, CircuitBreaker] = {}
 
     def of(self, subgraph: str) -> CircuitBreaker:
@@ -70,22 +76,18 @@ class CircuitBreakers:
         def refuse() -> SubgraphError:
             return SubgraphError(f"{subgraph} is not available.", code="DOWNSTREAM_UNAVAILABLE")
 
-        return CircuitBreaker(
-            subgraph,
-            failure=SubgraphUnreachable,
-            refuse=refuse,
-            least_calls=self._least_calls,
-            failing_share=self._failing_share,
-            pause_seconds=self._pause_seconds,
-        )
+        own: BreakerNumbers = self._own.get(subgraph, {})
+        numbers: BreakerNumbers = {**self._numbers, **own}
+        return CircuitBreaker(subgraph, failure=SubgraphUnreachable, refuse=refuse, **numbers)
 
 
 class Traffic:
     """A transport around `HttpTransport`.
 
     A query that failed without an answer is asked again, after a pause with
-    jitter, if the request's time allows; a mutation never is.  A stream that was
-    lost is opened again, with ``patience``.
+    jitter, if the request's time allows; a mutation never is.  ``own_attempts``
+    has how often single subgraphs are asked.  A stream that was lost is opened
+    again, with ``patience``.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Traffic:
         breakers: CircuitBreakers,
         *,
         attempts: int = 2,
+        own_attempts: Mapping[str, int] = {},
         pause_seconds: float = 0.1,
         patience: Patience | None = None,
     ) -> None:
@@ -101,6 +104,7 @@ class Traffic:
         self._inner = inner
         self._breakers = breakers
         self._attempts = attempts
+        self._own_attempts = own_attempts
         self._pause_seconds = pause_seconds
         self._in_flight: dict[Hashable, _Flight] = {}
 
@@ -182,13 +186,14 @@ class Traffic:
         try:
             return await self._attempt(execute, request)
         except SubgraphUnreachable:
+            attempts = self._own_attempts.get(request.fetch.subgraph, self._attempts)
             pause = self._pause_seconds * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-            if self._attempts < 2 or remaining(60) <= pause:
+            if attempts < 2 or remaining(60) <= pause:
                 raise
         await asyncio.sleep(pause)
         async for attempt in stamina.retry_context(
             on=SubgraphUnreachable,
-            attempts=self._attempts - 1,
+            attempts=attempts - 1,
             timeout=remaining(60),
             wait_initial=self._pause_seconds,
         ):

@@ -391,6 +391,23 @@ async def test_a_subgraph_has_its_own_time_limit(start: Start, behind: Behind) -
     assert answer["data"]["books"]
 
 
+async def test_a_subgraph_is_tried_and_left_alone_as_its_own_settings_say(
+    start: Start, behind: Behind
+) -> None:
+    away = behind.sdl
+    for address in behind.addresses.values():
+        away = away.replace(address, "http://127.0.0.1:9")
+    settings = """
+    traffic: {attempts: 1, breaker: {least_calls: 3, failing_share: 0.9}}
+    subgraphs: {books: {attempts: 2, breaker: {least_calls: 2}}}
+    """
+    client = await start(settings, sdl=away)
+    left_alone = [code(await ask(client, "{ books { title } }")) for _ in range(2)]
+    assert left_alone == ["DOWNSTREAM_SERVICE_ERROR", "DOWNSTREAM_UNAVAILABLE"]
+    tried = [code(await ask(client, "{ whoami }")) for _ in range(4)]
+    assert tried == ["DOWNSTREAM_SERVICE_ERROR"] * 3 + ["DOWNSTREAM_UNAVAILABLE"]
+
+
 async def test_a_subgraph_streams_as_and_where_the_settings_say(
     start: Start, behind: Behind
 ) -> None:
