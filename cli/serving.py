@@ -18,7 +18,7 @@ import uvloop
 from click import ClickException
 from starlette.types import ASGIApp
 
-from cli import worker
+from cli import connections, worker
 from gateway import standalone
 from gateway.configuration import Configuration
 from gateway.federation.supergraph import SupergraphError
@@ -181,7 +181,10 @@ async def _serve_standalone(supergraph: str, told: Configuration, listener: sock
     except (ConfigurationError, SupergraphError, SourceUnavailable) as error:
         raise ClickException(f"{supergraph}: {error}") from error
     settings = HttpSettings(
-        max_body_bytes=told.server.max_body_bytes, drain_seconds=told.server.drain_seconds
+        max_body_bytes=told.server.max_body_bytes,
+        drain_seconds=told.server.drain_seconds,
+        # What takes longer to arrive than these settings allow is never answered.
+        request_timeout_seconds=min(600, told.server.timeout_seconds),
     )
     await Server(_configuration(app, settings), draining, None).serve(sockets=[listener])
     flush()
@@ -234,8 +237,8 @@ def _configuration(app: ASGIApp, http: HttpSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
+        http=connections.arriving_within(http.request_timeout_seconds),
+        ws=connections.WebSocketConnection,
         ws_max_size=http.max_body_bytes,
         # An event would be compressed anew for each of its many small readers.
         ws_per_message_deflate=False,

@@ -1,0 +1,160 @@
+"""Connections of clients, bounded in what they may hold here without asking for anything.
+
+uvicorn reads heads of any length for any time, and keeps for ever what a client
+does not take.  A proxy in front may prevent that; this does not rely on one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import chain
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+__all__ = ["HttpConnection", "WebSocketConnection", "arriving_within"]
+
+_MOST = 65_536
+"""Bytes of a request that are no body."""
+_PER_HEADER = 32
+"""What a header costs beside its text, as HTTP/2 counts (RFC 9113, 10.5.1)."""
+
+
+class _TooLarge(Exception):
+    """Ends the parsing of a request."""
+
+
+class _Taken(asyncio.Protocol):
+    """A connection that is cut off when its client takes nothing although much waits for it."""
+
+    stalled_seconds: ClassVar[float] = 60.0
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    _stalled: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.stalled_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._flows()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._flows()
+        super().connection_lost(exc)
+
+    def _flows(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+
+class HttpConnection(_Taken, HttpToolsProtocol):
+    """Refuses large heads, and requests that do not arrive."""
+
+    arriving_seconds: ClassVar[float] = 30.0
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._late: asyncio.TimerHandle | None = None
+        self._arriving = False
+        # What came since the parser last understood anything.
+        self._unread = 0
+        self._is_too_large = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += len(data)
+        super().data_received(data)
+        if self._unread > _MOST:
+            self._refuse(431)
+        elif not self._arriving:
+            self._wait_no_more()
+        elif self._late is None:
+            # Nearly every request is there in one piece, and needs no clock.
+            self._wait()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._wait_no_more()
+        self._flows()
+        super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._is_too_large:
+            self._refuse(431)
+        else:
+            super().send_400_response(msg)
+
+    def _wait(self) -> None:
+        self._late = self.loop.call_later(self.arriving_seconds, self._is_late)
+
+    def _wait_no_more(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _is_late(self) -> None:
+        # Browsers open connections that they do not use; those have asked nothing.
+        if self._arriving:
+            self._refuse(408)
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int) -> None:
+        """Answer, unless another answer has begun, and close."""
+        self._unread = 0
+        cycle: Any = self.cycle  # None before the first request
+        if not (cycle and cycle.response_started and not cycle.response_complete):
+            close = b"content-length: 0\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + close)
+        self.transport.close()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        self._arriving = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        texts = sum(map(len, chain.from_iterable(self.headers)))
+        if len(self.url) + texts + _PER_HEADER * len(self.headers) > _MOST:
+            self._is_too_large = True
+            raise _TooLarge
+        self._unread = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._arriving, self._unread = False, 0
+        super().on_message_complete()
+
+
+def arriving_within(seconds: float) -> type[HttpConnection]:
+    """The connections on which a request must have arrived whole in so many seconds."""
+
+    class Bounded(HttpConnection):
+        arriving_seconds = seconds
+
+    return Bounded
+
+
+class WebSocketConnection(_Taken, WebSocketsSansIOProtocol):
+    """Does not answer the pings of a client that takes no answers."""
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()

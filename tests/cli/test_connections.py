@@ -1,0 +1,173 @@
+"""Clients that hold a connection without asking for anything, or take nothing of their answer."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from cli.connections import HttpConnection, WebSocketConnection, arriving_within
+from tests.serving import serving
+
+_REQUEST = b"POST / HTTP/1.1\r\nhost: x\r\n"
+_UPGRADE = (
+    b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+_PING = b"\x89\xfd\0\0\0\0" + bytes(125)
+
+
+class _App:
+    """Answers with what was sent; to ``/endless``, and to sockets, without an end."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        try:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.accept"})
+                while True:
+                    await send({"type": "websocket.send", "bytes": bytes(10_000)})
+            await self._http(scope, receive, send)
+        finally:
+            self.ended.set()
+
+    async def _http(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while scope["path"] == "/endless" and (await _now(receive)) is None:
+            message = {"type": "http.response.body", "body": bytes(10_000), "more_body": True}
+            await send(message)
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _now(receive: Any) -> Any:
+    """What the server tells without being waited for."""
+    try:
+        async with asyncio.timeout(0):
+            return await receive()
+    except TimeoutError:
+        return None
+
+
+@pytest.fixture
+def app() -> _App:
+    return _App()
+
+
+@asynccontextmanager
+async def _server(app: _App, **options: Any) -> AsyncIterator[int]:
+    async with serving(app, lifespan="off", **options) as url:
+        yield int(url.rpartition(":")[2])
+
+
+@asynccontextmanager
+async def _connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def _sent(port: int, content: bytes) -> bytes:
+    """All that comes back until the server closes the connection."""
+    async with _connected(port) as (reader, writer):
+        writer.write(content)
+        async with asyncio.timeout(10):
+            return await reader.read()
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (_REQUEST, b"408"),
+        (b"P", b"408"),
+        (_REQUEST + b"content-length: 9\r\n\r\n{", b"408"),
+        (_REQUEST + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n", b"408"),
+        (_REQUEST + b"content-length: 1\r\n\r\n{" + _REQUEST, b"408"),
+        (b"", b""),
+    ],
+)
+async def test_a_request_that_does_not_arrive_is_not_waited_for(
+    app: _App, content: bytes, status: bytes
+) -> None:
+    async with _server(app, http=arriving_within(0.05), timeout_keep_alive=60) as port:
+        answer = await _sent(port, content)
+    assert answer.rpartition(b"HTTP/1.1 ")[2][:3] == status
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",
+        _REQUEST + b"x: " + b"a" * 70_000 + b"\r\n\r\n",
+        _REQUEST + b"a:\r\n" * 2_100 + b"\r\n",
+        _REQUEST + b"x: " + b"a" * 400_000,
+        _REQUEST + b"transfer-encoding: chunked\r\n\r\n0\r\nx: " + b"a" * 400_000,
+    ],
+    ids=["a long line", "a long header", "many headers", "an endless header", "an endless trailer"],
+)
+async def test_a_head_has_a_size(app: _App, head: bytes) -> None:
+    async with _server(app, http=HttpConnection) as port, _connected(port) as (reader, writer):
+        writer.write(head)
+        async with asyncio.timeout(10):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_what_is_not_too_large_is_answered_as_ever(app: _App) -> None:
+    large = b"x: " + b"a" * 60_000 + b"\r\n"
+    body = b"b" * 300_000
+    length = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+    async with _server(app, http=HttpConnection) as port:
+        answer = await _sent(port, _REQUEST + large + length + body)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.count(b"b") >= len(body)
+        assert (await _sent(port, b"no HTTP\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
+class _Impatient(HttpConnection):
+    stalled_seconds = 0.05
+
+
+class _ImpatientSocket(WebSocketConnection):
+    stalled_seconds = 0.05
+
+
+@pytest.mark.parametrize("request_", [b"GET /endless HTTP/1.1\r\n\r\n", _UPGRADE])
+async def test_a_client_that_takes_nothing_is_cut_off(app: _App, request_: bytes) -> None:
+    async with _server(app, http=_Impatient, ws=_ImpatientSocket) as port:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(request_)
+            async with asyncio.timeout(10):
+                await app.ended.wait()
+
+
+async def test_the_pings_of_a_client_that_takes_nothing_are_not_kept(app: _App) -> None:
+    full: asyncio.Future[WebSocketConnection] = asyncio.get_running_loop().create_future()
+
+    class Telling(WebSocketConnection):
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            full.set_result(self)
+
+    async with (
+        _server(app, http=HttpConnection, ws=Telling) as port,
+        _connected(port) as (_, writer),
+    ):
+        writer.write(_UPGRADE)
+        async with asyncio.timeout(10):
+            connection = await full
+        waiting = connection.transport.get_write_buffer_size()
+        connection.data_received(_PING * 10_000)
+        assert connection.transport.get_write_buffer_size() == waiting
