@@ -53,6 +53,7 @@ class Explanation:
         self._started = time.perf_counter()
         self._reports: list[FetchReport] = []
         self._originals: dict[int, list[Any]] = {}
+        self._answers: dict[int, Mapping[str, Any] | None] = {}
 
     def observe(self, report: FetchReport) -> None:
         """Take in one fetch; called by the engine."""
@@ -60,7 +61,7 @@ class Explanation:
 
     def over(self, transport: SubgraphTransport) -> SubgraphTransport:
         """The transport, which now also tells here what subgraphs said before it was translated."""
-        return _Told(transport, self._originals)
+        return _Told(transport, self._originals, self._answers)
 
     def extension(
         self, executable: ExecutablePlan, data: Any, errors: Sequence[Mapping[str, Any]]
@@ -69,7 +70,9 @@ class Explanation:
         return {
             "queryPlan": print_plan(executable.plan),
             "fetches": [self._fetch(report) for report in self._reports],
-            "nulls": explain_nulls(executable, data, errors, self._reports, self._originals),
+            "nulls": explain_nulls(
+                executable, data, errors, self._reports, self._originals, self._answers
+            ),
         }
 
     def _fetch(self, report: FetchReport) -> dict[str, Any]:
@@ -87,11 +90,17 @@ class Explanation:
 
 
 class _Told:
-    """A transport that notes the original errors of each fetch, by its id."""
+    """A transport that notes the answer and the original errors of each fetch, by its id."""
 
-    def __init__(self, inner: SubgraphTransport, originals: dict[int, list[Any]]) -> None:
+    def __init__(
+        self,
+        inner: SubgraphTransport,
+        originals: dict[int, list[Any]],
+        answers: dict[int, Mapping[str, Any] | None],
+    ) -> None:
         self._inner = inner
         self._originals = originals
+        self._answers = answers
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         try:
@@ -100,6 +109,7 @@ class _Told:
             self._originals[request.fetch.id] = list(_chain(error))
             raise
         self._originals[request.fetch.id] = list(response.errors)
+        self._answers[request.fetch.id] = response.data
         return response
 
     def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:

@@ -21,6 +21,7 @@ from graphql import (
 
 from gateway.federation.execution.positions import keys_of
 from gateway.federation.operation.selection import Field
+from gateway.unanswered import why_unanswered
 
 if TYPE_CHECKING:
     from graphql import GraphQLNamedType, GraphQLOutputType, GraphQLSchema, SelectionSetNode
@@ -43,13 +44,14 @@ def explain_nulls(
     errors: Sequence[Mapping[str, Any]],
     reports: Sequence[FetchReport],
     originals: Mapping[int, Sequence[Any]],
+    answers: Mapping[int, Mapping[str, Any] | None],
 ) -> list[dict[str, Any]]:
     """An entry for each null that something other than its subgraph's answer brought about.
 
     ``path`` is where the null is in ``data``; the reason's ``path`` is where it
     began, and ``bubbledThrough`` are the fields in between which may not be null.
     """
-    nulls = _Nulls(executable, errors, reports, originals)
+    nulls = _Nulls(executable, errors, reports, originals, answers)
     found = (nulls.explain(path) for path in islice(_nulls_in(data, []), _MOST))
     return [one for one in found if one is not None]
 
@@ -81,7 +83,10 @@ class _Nulls:
         errors: Sequence[Mapping[str, Any]],
         reports: Sequence[FetchReport],
         originals: Mapping[int, Sequence[Any]],
+        answers: Mapping[int, Mapping[str, Any] | None],
     ) -> None:
+        self._executable = executable
+        self._answers = answers
         self._schema = executable.supergraph.api_schema
         self._operation = executable.operation
         self._originals = originals
@@ -101,7 +106,7 @@ class _Nulls:
         """What is known of a null there; None if it is a subgraph's own answer."""
         reason = self._at_or_below(path) or self._of_its_fetch(path)
         if reason is None:
-            return None
+            return self._unanswered(path)
         extensions = reason.error.get("extensions", {})
         report = reason.report or self._bringing(reason.path)
         fetch = report.fetch if report is not None else None
@@ -116,6 +121,32 @@ class _Nulls:
                 "original": self._original(fetch, reason.error),
             },
             "bubbledThrough": self._passed(path, reason.path),
+        }
+
+    def _unanswered(self, path: Path) -> dict[str, Any] | None:
+        """What is known of a null that no error accounts for."""
+        if not self._reports:
+            return None
+        keys, data = _keys(path), next(iter(self._reports.values())).data
+        steps = [
+            step
+            for step in self._executable.steps
+            if step.fetch.id in self._brought and keys in self._brought[step.fetch.id]
+        ]
+        found = why_unanswered(self._executable, data, self._answers, steps, path)
+        if found is None:
+            return None
+        return {
+            "path": path,
+            "reason": {
+                "path": found.path,
+                "fetch": found.fetch.id if found.fetch else None,
+                "subgraph": found.fetch.subgraph if found.fetch else None,
+                "code": found.code,
+                "message": found.message,
+                "original": [],
+            },
+            "bubbledThrough": [],
         }
 
     def _original(self, fetch: Fetch | None, error: Mapping[str, Any]) -> list[Any]:

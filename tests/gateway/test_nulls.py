@@ -17,7 +17,9 @@ from gateway.federation.transport import SubgraphError
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
 from shared.protocols.service import GraphQLRequest
+from tests.federation.areas import areas
 from tests.federation.scripted import Answer, Scripted, answer
+from tests.federation.subgraphs import InMemory
 from tests.gateway.bookshop import SDL
 from tests.gateway.conftest import as_json
 from tests.serving import serving
@@ -85,13 +87,21 @@ async def nulls(
     return found
 
 
+class InProcess(InMemory):
+    async def close(self) -> None:
+        return
+
+
 class Closing(Scripted):
     async def close(self) -> None:
         return
 
 
 async def test_a_fetch_that_failed_is_told_at_every_null_it_left() -> None:
-    found = await nulls("{ parcels { id weight note } }", {0: PARCELS, 1: broken()})
+    parcels = answer(
+        {"parcels": [{"__typename": "Parcel", "id": id_, "note": None} for id_ in ("1", "2")]}
+    )
+    found = await nulls("{ parcels { id weight note } }", {0: parcels, 1: broken()})
     assert [each["path"] for each in found] == [["parcels", 0, "weight"], ["parcels", 1, "weight"]]
     assert found[0] == {
         "path": ["parcels", 0, "weight"],
@@ -183,6 +193,88 @@ async def test_a_null_that_is_the_subgraphs_own_answer_needs_no_reason() -> None
         "{ parcels { note weight } }", {0: parcels, 1: answer({"_entities": [{"weight": None}]})}
     )
     assert found == []
+
+
+HIDING = (
+    SHOP.replace("INTERFACE\ndirective", "INTERFACE | ENUM\ndirective")
+    .replace("directive @auth", "directive @inaccessible on ENUM_VALUE | OBJECT\ndirective @auth")
+    .replace("{ query", '@link(url: "https://specs.apollo.dev/inaccessible/v0.2") { query')
+    .replace("owner: Owner", "mood: Mood @join__field(graph: B)\n  owner: Owner")
+    .replace("interface O", "enum Mood @join__type(graph: B) { OK BAD @inaccessible }\ninterface O")
+    .replace("@join__type(graph: B)\n{ title", "@inaccessible @join__type(graph: B)\n{ title")
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "answers", "expected"),
+    [
+        (
+            "{ parcels { weight } }",
+            {1: [None, {"weight": None}]},
+            ("weight", ["weight"], 1, "ENTITY_NOT_FOUND", "b knows no such entity."),
+        ),
+        (
+            "{ parcels { weight } }",
+            {1: [{}, {"weight": 1}]},
+            ("weight", ["weight"], 1, "NOT_ANSWERED", "b left it out of its answer."),
+        ),
+        (
+            "{ parcels { price } }",
+            {1: [{"sku": None}, {"sku": "2"}], 2: [{"price": 2}]},
+            ("price", ["sku"], 2, "KEY_IS_NULL", "c was not asked: part of"),
+        ),
+        (
+            "{ parcels { sku: note price } }",
+            {1: [{"_k0": None}, {"_k0": "2"}], 2: [{"price": 2}]},
+            ("price", ["sku"], 2, "KEY_IS_NULL", "c was not asked: part of"),
+        ),
+        (
+            "{ parcels { mood } }",
+            {1: [{"mood": "BAD"}, {"mood": "OK"}]},
+            ("mood", ["mood"], 1, "INACCESSIBLE", "Clients may not see"),
+        ),
+        (
+            "{ parcels { owner { nick } } }",
+            {1: [{"owner": {"__typename": "Firm", "nick": "F"}}, {"owner": None}]},
+            ("owner", ["owner"], 1, "INACCESSIBLE", "Clients may not see"),
+        ),
+    ],
+)
+async def test_a_null_that_stands_for_no_answer_says_so(
+    query: str, answers: Mapping[int, list[Any]], expected: tuple[str, list[str], int, str, str]
+) -> None:
+    parcels = [{"__typename": "Parcel", "id": id_, "sku": None} for id_ in ("1", "2")]
+    given = {id_: answer({"_entities": one}) for id_, one in answers.items()}
+    found = await nulls(query, {0: answer({"parcels": parcels}), **given}, sdl=HIDING)
+    null = found[-1]
+    field, began, fetch, code, message = expected
+    assert null["path"] == ["parcels", 0, field]
+    reason = null["reason"]
+    assert reason["path"] == ["parcels", 0, *began]
+    assert (reason["fetch"], reason["code"]) == (fetch, code)
+    assert reason["message"].startswith(message)
+
+
+async def test_what_a_root_fetch_leaves_out_is_told() -> None:
+    (null,) = await nulls("{ parcels { weight } }", {0: answer({})})
+    assert (null["reason"]["code"], null["reason"]["subgraph"]) == ("NOT_ANSWERED", "a")
+
+
+async def test_a_member_that_not_every_subgraph_knows_is_not_asked_for() -> None:
+    area = next(one for one in areas() if one.name == "partial-union-complex")
+    queries = [case for case in area.cases if case.data and not case.errors]
+    found = []
+    for case in queries:
+        runtime = Runtime(
+            Supergraph.from_sdl(area.supergraph_file.read_text()), InProcess(*area.subgraphs)
+        )
+        pipeline = Pipeline(runtime)
+        request = GraphQLRequest(case.query, variables=case.variables)
+        result = await pipeline.execute(request, RequestContext(explain=True))
+        await pipeline.close()
+        assert result.data == case.data
+        found += as_json(result)["extensions"]["explain"]["nulls"]
+    assert {null["reason"]["code"] for null in found} == {"NOT_ASKED"}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ class FetchReport:
     """What became of one fetch; times are of `time.perf_counter`.
 
     A fetch with nothing to ask about was not sent: ``sent`` is false.
-    ``errors`` are those the client sees because of this fetch.
+    ``errors`` are those the client sees because of this fetch.  ``data`` is what the
+    request has from all its fetches, and grows with them.
     """
 
     fetch: Fetch
@@ -47,6 +48,7 @@ class FetchReport:
     representations: int
     sent: bool
     errors: Sequence[Error]
+    data: dict[str, Any]
 
 
 Observer = Callable[[FetchReport], None]
@@ -107,7 +109,7 @@ class Run:
         data: dict[str, Any] | None = None
         if response is not None:
             if type(response.data) is dict and not response.errors:
-                data = response.data
+                self.data = data = response.data
             else:
                 self.take(step, (), response)
         self._report(step, started, 0, sent=True, before=0)
@@ -122,7 +124,8 @@ class Run:
                 if error["extensions"].get("serviceName") == step.fetch.subgraph
             ]
             ended = time.perf_counter()
-            self.observer(FetchReport(step.fetch, started, ended, asked, sent, errors))
+            report = FetchReport(step.fetch, started, ended, asked, sent, errors, self.data)
+            self.observer(report)
 
     async def _ask(self, step: Step, batches: Sequence[Batch] = ()) -> SubgraphResponse | None:
         """Return the subgraph's answer, or None after noting why there is none."""
