@@ -13,11 +13,12 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Measured", "encode_request", "main"]
+__all__ = ["Measured", "connected", "encode_request", "main"]
 
 
 @dataclass(slots=True)
@@ -126,19 +127,28 @@ async def _run(host: str, port: int, concurrency: int, seconds: float) -> Measur
 async def _client(
     host: str, port: int, source: Iterator[bytes], deadline: float, measured: Measured
 ) -> None:
+    clock = time.perf_counter
+    async with connected(host, port) as exchange:
+        while (begun := clock()) < deadline:
+            answer = await exchange(next(source))
+            measured.latencies.append(clock() - begun)
+            measured.requests += 1
+            if not answer.startswith(b"HTTP/1.1 200") or b'"errors"' in answer:
+                measured.failures += 1
+                measured.first_failure = measured.first_failure or answer[:2000].decode(
+                    errors="replace"
+                )
+
+
+@asynccontextmanager
+async def connected(host: str, port: int) -> AsyncIterator[Callable[[bytes], Awaitable[bytes]]]:
+    """What sends a request over one kept-alive connection and gives its whole answer."""
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_connection(_Connection, host, port)
-    clock = time.perf_counter
-    while (begun := clock()) < deadline:
-        answer = await connection.exchange(next(source))
-        measured.latencies.append(clock() - begun)
-        measured.requests += 1
-        if not answer.startswith(b"HTTP/1.1 200") or b'"errors"' in answer:
-            measured.failures += 1
-            measured.first_failure = measured.first_failure or answer[:2000].decode(
-                errors="replace"
-            )
-    connection.close()
+    try:
+        yield connection.exchange
+    finally:
+        connection.close()
 
 
 def main(arguments: Sequence[str]) -> None:

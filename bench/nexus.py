@@ -28,7 +28,7 @@ from bench.processes import Request, measure, process, wait_for
 from cli import development, embedded
 from shared.config import SUBGRAPHS
 
-__all__ = ["run"]
+__all__ = ["command", "free_port", "make_callers", "run", "running", "wait_until_ended"]
 
 ROOT = Path(__file__).resolve().parents[1]
 MODES = ("monolith", "services")
@@ -72,12 +72,12 @@ def run(*, seconds: float, concurrency: int, users: int) -> Path:
             "PYTHONPATH": str(ROOT),
         }
         logs = Path(folder)
-        with _command(["migrate"], env, logs / "migrate.log") as pid:
-            _wait_until_ended(pid)
+        with command(["migrate"], env, logs / "migrate.log") as pid:
+            wait_until_ended(pid)
         callers: list[Caller] = []
         for mode in MODES:
-            with _running(mode, env, logs) as (url, pids):
-                callers = callers or asyncio.run(_make_callers(url, users))
+            with running(mode, env, logs) as (url, pids):
+                callers = callers or asyncio.run(make_callers(url, users))
                 for name, query in _queries().items():
                     found = measure(
                         url,
@@ -117,16 +117,17 @@ def _request(query: str, caller: Caller) -> Request:
 
 
 @contextlib.contextmanager
-def _running(mode: str, env: Mapping[str, str], logs: Path) -> Iterator[tuple[str, Sequence[int]]]:
+def running(mode: str, env: Mapping[str, str], logs: Path) -> Iterator[tuple[str, Sequence[int]]]:
+    """The product's address and its processes, until the block ends."""
     with contextlib.ExitStack() as stack:
         pids = []
         urls = {}
         if mode == "services":
             for name in SUBGRAPHS:
-                port = _free_port()
+                port = free_port()
                 pids.append(_serve(stack, name, port, env, logs))
                 urls[f"NEXUS_{name.upper()}__URL"] = f"http://127.0.0.1:{port}/graphql"
-        port = _free_port()
+        port = free_port()
         what = "all" if mode == "monolith" else "gateway"
         own = {**env, **urls, "NEXUS_MODE": mode}
         pids.append(_serve(stack, what, port, own, logs))
@@ -137,7 +138,7 @@ def _serve(
     stack: contextlib.ExitStack, what: str, port: int, env: Mapping[str, str], logs: Path
 ) -> int:
     log = logs / f"{what}.log"
-    pid = stack.enter_context(_command(["serve", what, "--port", str(port)], env, log))
+    pid = stack.enter_context(command(["serve", what, "--port", str(port)], env, log))
     try:
         wait_for(f"http://127.0.0.1:{port}/health/live", pid)
     except RuntimeError as error:
@@ -145,13 +146,15 @@ def _serve(
     return pid
 
 
-def _command(
+def command(
     arguments: Sequence[str], env: Mapping[str, str], log: Path
 ) -> contextlib.AbstractContextManager[int]:
+    """The pid of a command of ours that runs inside the block."""
     return process([sys.executable, "-m", "cli", *arguments], env=env, cwd=ROOT, log=log)
 
 
-def _wait_until_ended(pid: int) -> None:
+def wait_until_ended(pid: int) -> None:
+    """Return when a process has ended well."""
     import os
 
     _, status = os.waitpid(pid, 0)
@@ -159,14 +162,16 @@ def _wait_until_ended(pid: int) -> None:
         raise click.ClickException("the databases could not be migrated")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
 
 
-async def _make_callers(url: str, count: int) -> list[Caller]:
+async def make_callers(url: str, count: int) -> list[Caller]:
+    """So many new users, each with an organization."""
     async with aiohttp.ClientSession() as http:
         limit = asyncio.Semaphore(4)
 

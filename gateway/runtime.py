@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import gc
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gateway.cache import LruCache
 from gateway.cost import CostLimits
@@ -42,8 +38,8 @@ from gateway.federation.plan import QueryPlan
 from gateway.federation.planner import PlanningError, plan
 from gateway.federation.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport
 from gateway.security.limits import LimitExceeded, Limits, check_variables, read_document
-from shared.deadline import remaining
-from shared.errors import NexusError, TimedOut, Unavailable
+from shared.aside import Aside
+from shared.errors import NexusError
 from shared.telemetry import span
 
 if TYPE_CHECKING:
@@ -52,7 +48,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Document", "Planned", "Runtime", "Transport"]
 
-T = TypeVar("T")
 Refuse = Literal["fields", "operation", "nothing"]
 """What becomes of an operation that asks for more than its caller may have."""
 Undecoded = Callable[[SubgraphRequest], Awaitable[SubgraphResponse]]
@@ -64,9 +59,9 @@ _BYTES = 40_000_000
 """About how much memory the documents may hold, and the plans."""
 _BYTES_PER_CHARACTER = 60
 _BYTES_PER_FIELD = 300
-_MOST_MAKING = 100
-"""How many unknown operations may wait for the thread that reads and plans them."""
-_PATIENCE = 30.0
+_MOST_WAITING = 100
+_MOST_CHARACTERS_WAITING = 1_000_000
+"""How many unknown operations may wait to be read and planned: about ten seconds of work."""
 
 
 class Transport(SubgraphTransport, Protocol):
@@ -148,9 +143,8 @@ class Runtime:
         self._by_operation: LruCache[tuple[Any, ...], ExecutablePlan] = LruCache(
             entries=_ENTRIES, weight=_BYTES
         )
-        self._making: dict[tuple[Any, ...], asyncio.Future[Any]] = {}
         # The planner keeps what it learns of a supergraph without locks: one thread.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="planner")
+        self._aside = Aside(most=_MOST_WAITING, size=_MOST_CHARACTERS_WAITING)
         self._users = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -163,7 +157,9 @@ class Runtime:
             if len(source) <= _LONG:
                 found = self._prepare(source, operation_name)
             else:
-                found = await self._once(key, self._prepare, source, operation_name)
+                found = await self._aside.once(
+                    key, len(source), self._prepare, source, operation_name
+                )
             self._prepared.put(key, found, weight=_weight(source))
         if isinstance(found, _Failure):
             # Raised again and again, its traceback would grow each time.
@@ -203,7 +199,8 @@ class Runtime:
         key = (document, document.operation.condition_key(coerced), unmet, *labels.values())
         found = self._plans.get(key)
         if found is None:
-            found = await self._once(key, self._plan, document.operation, coerced, labels, unmet)
+            operation, size = document.operation, len(document.source)
+            found = await self._aside.once(key, size, self._plan, operation, coerced, labels, unmet)
             made = found.weight if isinstance(found, Planned) else 0
             self._plans.put(key, found, weight=_weight(document.source) + made)
         if isinstance(found, _Failure):
@@ -323,49 +320,13 @@ class Runtime:
 
     async def close(self) -> None:
         """Close the transport's connections."""
-        self._thread.shutdown(wait=False)
+        self._aside.close()
         await self.transport.close()
 
     async def retire(self) -> None:
         """Close as soon as nobody uses this runtime any more."""
         await self.idle()
         await self.close()
-
-    async def _once(self, key: tuple[Any, ...], work: Callable[..., T], *arguments: Any) -> T:
-        """What ``work`` gives, done once for all that ask meanwhile, and off the loop.
-
-        Raises `Unavailable` when too much waits already, `TimedOut` at the deadline.
-        """
-        future = self._making.get(key)
-        if future is None:
-            if len(self._making) >= _MOST_MAKING:
-                raise Unavailable("Too many operations that are new here at once. Try again.")
-            loop = asyncio.get_running_loop()
-            call = partial(contextvars.copy_context().run, _uncollected, work, *arguments)
-            future = self._making[key] = loop.run_in_executor(self._thread, call)
-            future.add_done_callback(lambda _: self._making.pop(key, None))
-        # One who stops waiting must not take it from the others.
-        try:
-            async with asyncio.timeout(remaining(_PATIENCE)):
-                result: T = await asyncio.shield(future)
-        except TimeoutError:
-            raise TimedOut from None
-        return result
-
-
-def _uncollected(work: Callable[..., T], *arguments: Any) -> T:
-    """What ``work`` gives, without the garbage collector.
-
-    It would go through all that is alive again and again while a large document
-    is read, and nobody else runs meanwhile; next to none of it is garbage.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        return work(*arguments)
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _introspects(operation: Operation) -> bool:

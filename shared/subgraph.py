@@ -22,6 +22,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from shared.aside import Aside
 from shared.errors import NexusError, Unauthenticated
 from shared.execution import Executor, PreparedOperation
 from shared.graphql import format_error
@@ -49,6 +50,11 @@ if TYPE_CHECKING:
 __all__ = ["Subgraph", "SubgraphService", "ready", "serve"]
 
 _CHECK_SECONDS = 2.0
+_LONG = 300
+"""Documents of more characters are compiled beside the loop."""
+_MOST_WAITING = 100
+_MOST_CHARACTERS_WAITING = 1_000_000
+"""How many new documents may wait for that."""
 
 FALLBACKS = Counter(
     "graphql_execution_fallbacks_total",
@@ -67,10 +73,16 @@ class SubgraphService:
         self._name = name
         self._make_context = make_context
         self._executor = Executor(schema, on_fallback=lambda _: FALLBACKS.labels(name).inc())
+        self._aside = Aside(most=_MOST_WAITING, size=_MOST_CHARACTERS_WAITING)
 
     async def execute(self, request: GraphQLRequest, context: Identity) -> GraphQLResult:
         """Answer a query or a mutation; a subscription is refused."""
-        prepared = self._executor.prepare(request.query, request.operation_name)
+        prepared = self._executor.known(request.query, request.operation_name)
+        if prepared is None:
+            try:
+                prepared = await self._prepare(request)
+            except NexusError as error:
+                return refusal(error)
         if prepared.errors:
             return _invalid(prepared)
         kind = prepared.type
@@ -89,7 +101,10 @@ class SubgraphService:
         self, request: GraphQLRequest, context: Identity
     ) -> GraphQLResult | AsyncIterator[GraphQLResult]:
         """Open a subscription's stream; answer anything else like `execute`."""
-        prepared = self._executor.prepare(request.query, request.operation_name)
+        try:
+            prepared = await self._prepare(request)
+        except NexusError as error:
+            return refusal(error)
         if prepared.errors or prepared.type is not OperationType.SUBSCRIPTION:
             return await self.execute(request, context)
         with _Named(self._name):
@@ -99,6 +114,20 @@ class SubgraphService:
         if isinstance(stream, ExecutionResult):
             return _result(stream)
         return _results(stream)
+
+    async def _prepare(self, request: GraphQLRequest) -> PreparedOperation:
+        """The operation; a long one is compiled beside the loop.
+
+        Raises a `NexusError` if too many wait for that, or it takes too long.
+        """
+        executor, text, name = self._executor, request.query, request.operation_name
+        if len(text) <= _LONG:
+            return executor.prepare(text, name)
+        known = executor.known(text, name)
+        if known is None:
+            known = await self._aside.once((text, name), len(text), executor.make, text, name)
+            executor.keep(text, name, known)
+        return known
 
 
 class _Named:

@@ -32,7 +32,7 @@ from bench.processes import Request, measure, process, wait_for
 from cli import node
 from cli.compose import COMPOSER
 
-__all__ = ["run"]
+__all__ = ["compose", "run", "stubs"]
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent
@@ -156,7 +156,7 @@ def run(*, seconds: float, concurrency: int) -> Path:
                 f" {found.load['failures']} failures {found.load['first_failure'][:200]}"
             )
 
-    with _stub() as urls:
+    with stubs() as urls:
         _each_peer("alone", urls, record, pinned=True)
     with _subgraphs([1]) as urls:
         _each_peer("services", urls, record, pinned=True)
@@ -170,7 +170,7 @@ def run(*, seconds: float, concurrency: int) -> Path:
 def _each_peer(
     part: str, urls: Mapping[str, str], record: Callable[..., None], *, pinned: bool
 ) -> None:
-    supergraph = _compose(urls, WORK / f"{part.replace(' ', '-')}.graphql")
+    supergraph = compose(urls, WORK / f"{part.replace(' ', '-')}.graphql")
     for peer in PEERS:
         port = _free_port()
         with process(
@@ -199,7 +199,8 @@ def _subgraphs(cpus: list[int] | None) -> Iterator[dict[str, str]]:
 
 
 @contextlib.contextmanager
-def _stub() -> Iterator[dict[str, str]]:
+def stubs() -> Iterator[dict[str, str]]:
+    """The addresses of subgraphs that answer from memory, until the block ends."""
     port = _free_port()
     command = [sys.executable, "-m", "bench.peers.subgraphs.stub", str(port)]
     with _python(command, "stub", [1]):
@@ -210,7 +211,7 @@ def _stub() -> Iterator[dict[str, str]]:
 @contextlib.contextmanager
 def _monolith() -> Iterator[tuple[str, int]]:
     urls = {name: f"http://{name}.invalid/" for name in NAMES}
-    supergraph = _compose(urls, WORK / "monolith.graphql")
+    supergraph = compose(urls, WORK / "monolith.graphql")
     port = _free_port()
     workers = str(min(2, os.cpu_count() or 1))
     command = [sys.executable, "-m", "bench.peers.monolith", str(supergraph), str(port), workers]
@@ -231,7 +232,8 @@ def _sdl_path(name: str) -> Path:
     return WORK / f"{name}.subgraph.graphql"
 
 
-def _compose(urls: Mapping[str, str], output: Path) -> Path:
+def compose(urls: Mapping[str, str], output: Path) -> Path:
+    """The file of the supergraph over the subgraphs at these addresses."""
     request = []
     for name, url in urls.items():
         sdl = import_module(f"bench.peers.subgraphs.{name}").schema.as_str()

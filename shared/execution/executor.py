@@ -140,19 +140,27 @@ class Executor:
 
         A caller that keeps it (a plan's fetch) need not ask again.
         """
-        # A document is known by its identity: the entry keeps it alive.
-        key = (document if isinstance(document, str) else id(document), operation_name)
-        known = self._prepared.get(key)
-        if known is not None:
-            self._prepared.move_to_end(key)
-            return known[0]
-        prepared = self._prepare(document, operation_name)
-        self._keep(key, prepared)
+        prepared = self.known(document, operation_name)
+        if prepared is None:
+            prepared = self.make(document, operation_name)
+            self.keep(document, operation_name, prepared)
         return prepared
 
-    def _prepare(
-        self, document: str | DocumentNode, operation_name: str | None
+    def known(
+        self, document: str | DocumentNode, operation_name: str | None = None
+    ) -> PreparedOperation | None:
+        """The operation, if it has been prepared and kept."""
+        key = _key(document, operation_name)
+        known = self._prepared.get(key)
+        if known is None:
+            return None
+        self._prepared.move_to_end(key)
+        return known[0]
+
+    def make(
+        self, document: str | DocumentNode, operation_name: str | None = None
     ) -> PreparedOperation:
+        """The operation, parsed, validated and compiled; any thread may do this."""
         if isinstance(document, str):
             try:
                 document = parse(document)
@@ -173,15 +181,26 @@ class Executor:
             return validate(self.schema, document)
         return validate_document(self.schema, document, tuple(specified_rules))
 
-    def _keep(self, key: tuple[object, str | None], prepared: PreparedOperation) -> None:
-        size = _size(prepared)
-        if size > self._max_bytes:
+    def keep(
+        self,
+        document: str | DocumentNode,
+        operation_name: str | None,
+        prepared: PreparedOperation,
+    ) -> None:
+        """Let `known` find what `make` made, as long as there is room."""
+        key, size = _key(document, operation_name), _size(prepared)
+        if size > self._max_bytes or key in self._prepared:
             return
         self._prepared[key] = (prepared, size)
         self._bytes += size
         while len(self._prepared) > self._max_entries or self._bytes > self._max_bytes:
             _, (_, dropped) = self._prepared.popitem(last=False)
             self._bytes -= dropped
+
+
+def _key(document: str | DocumentNode, operation_name: str | None) -> tuple[object, str | None]:
+    # A document is known by its identity: the entry keeps it alive.
+    return (document if isinstance(document, str) else id(document), operation_name)
 
 
 def _size(prepared: PreparedOperation) -> int:

@@ -16,9 +16,10 @@ from gateway.pipeline import Pipeline
 from gateway.runtime import Document, Runtime
 from gateway.security.limits import LimitExceeded, Limits
 from gateway.transports.local import LocalTransport
+from shared.aside import Aside, TooManyNewOperations
 from shared.auth import ANONYMOUS, Identity
 from shared.deadline import deadline
-from shared.errors import TimedOut, Unavailable
+from shared.errors import TimedOut
 from shared.protocols.service import GraphQLRequest
 from tests.gateway.bookshop import SDL, SUPERGRAPH, Bookshop, make_bookshop
 
@@ -41,12 +42,38 @@ async def test_a_document_asked_for_by_many_is_prepared_and_planned_once() -> No
 
 async def test_only_so_many_unknown_operations_may_wait() -> None:
     made = runtime()
-    texts = [f"{QUERY}#{number:0300}" for number in range(101)]
+    texts = [f"{QUERY}#{number:0300}" for number in range(102)]
     results = await asyncio.gather(
         *(made.prepare(text, None) for text in texts), return_exceptions=True
     )
-    assert [type(result) for result in results] == [Document] * 100 + [Unavailable]
+    assert [type(result) for result in results] == [Document] * 101 + [TooManyNewOperations]
     assert isinstance(await made.prepare(texts[-1], None), Document)
+
+
+async def test_a_short_operation_goes_before_long_ones_and_takes_the_place_of_the_longest() -> None:
+    made = runtime()
+    done: list[int] = []
+
+    async def prepare(length: int) -> None:
+        await made.prepare(f"{QUERY}#".ljust(length, "#"), None)
+        done.append(length)
+
+    lengths = [99_990 - number for number in range(11)]
+    results = await asyncio.gather(*map(prepare, [*lengths, 400]), return_exceptions=True)
+    assert isinstance(results[1], TooManyNewOperations)
+    assert done[:3] == [lengths[0], 400, lengths[-1]]
+    assert len(done) == 11
+
+
+async def test_what_nobody_waits_for_any_more_is_not_read() -> None:
+    aside = Aside(most=10, size=10)
+    begun: list[int] = []
+    waiting = [asyncio.ensure_future(aside.once(n, 1, begun.append, n)) for n in range(3)]
+    await asyncio.sleep(0)
+    waiting[1].cancel()
+    await asyncio.wait(waiting)
+    assert begun == [0, 2]
+    aside.close()
 
 
 async def test_an_unknown_operation_waits_no_longer_than_the_request_may_take() -> None:

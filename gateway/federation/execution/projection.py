@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Projection", "collect_fields", "compile_projection", "compile_selection", "needs_type"]
 
+_MOST_KEYS = 100
+"""What has more keys is written as several functions, each compiled in a millisecond or two."""
+
 
 @dataclass(frozen=True, slots=True)
 class Projection:
@@ -131,8 +134,10 @@ class _Compiler:
 
     def load(self, name: str) -> Project:
         """Return a function by name, after defining all that has been written."""
-        source, self.pending = "\n".join(self.pending), []
-        exec(compile(source, "<projection>", "exec"), self.scope)  # noqa: S102
+        written, self.pending = self.pending, []
+        # One by one: no other thread runs while Python compiles a text.
+        for source in written:
+            exec(compile(source, "<projection>", "exec"), self.scope)  # noqa: S102
         function: Project = self.scope[name]
         return function
 
@@ -177,6 +182,9 @@ class _Compiler:
         self, name: str, type_: GraphQLCompositeType, fields: dict[str, list[Field]]
     ) -> None:
         """Write one function; only names of the schema and response keys enter the source."""
+        if len(fields) > _MOST_KEYS:
+            self._write_parts(name, type_, fields)
+            return
         lines = [
             f"def {name}(one, notes):",
             " if type(one) is not dict: return unfit(one, notes)",
@@ -199,6 +207,24 @@ class _Compiler:
             entries.append(f"{key!r}: {value}")
         lines.append(f" return {{{', '.join(entries)}}}")
         self.pending.append("\n".join(lines))
+
+    def _write_parts(
+        self, name: str, type_: GraphQLCompositeType, fields: dict[str, list[Field]]
+    ) -> None:
+        """Write a function that puts together what those of its parts return."""
+        lines = [f"def {name}(one, notes):", " whole = {}"]
+        keys = list(fields)
+        for start in range(0, len(keys), _MOST_KEYS):
+            part = f"{name}_{start}"
+            self._write_object(
+                part, type_, {key: fields[key] for key in keys[start : start + _MOST_KEYS]}
+            )
+            lines += [
+                f" part = {part}(one, notes)",
+                " if part is None: return None",
+                " whole.update(part)",
+            ]
+        self.pending.append("\n".join([*lines, " return whole"]))
 
     def _value(
         self, type_: GraphQLOutputType, sets: Sets, local: str, source: str

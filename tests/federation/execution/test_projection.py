@@ -41,6 +41,19 @@ async def test_keys_come_in_the_clients_order_and_nothing_else_comes() -> None:
     assert list(response.data["me"].items()) == [("name", "n"), ("id", "h"), ("email", "e")]
 
 
+async def test_many_keys_come_in_the_clients_order_too() -> None:
+    keys = [f"a{number}" for number in range(250)]
+    source = f"{{ me {{ {' '.join(f'{key}: id' for key in keys)} name }} }}"
+    whole = {"name": "n", **dict.fromkeys(reversed(keys), "1")}
+    response = await project(source, {"me": whole})
+    assert response.data is not None
+    assert list(response.data["me"].items()) == [*((key, "1") for key in keys), ("name", "n")]
+    for wrong in ({**whole, "a180": None}, "nothing"):
+        response = await project(source, {"me": wrong})
+        assert response.data == {"me": None}
+        assert len(response.errors) == 1
+
+
 async def test_what_is_absent_is_null() -> None:
     assert (await project("{ me { name } node(id: 1) { id } }", {"me": {}})).data == {
         "me": {"name": None},
