@@ -28,6 +28,7 @@ _FRESH = 1.0
 """Seconds: a server may close what is idle just when it is used, and not everything may be
 sent twice."""
 _HEAD = 65_536
+_MOST_HEADERS = 1_000
 
 
 class NotAnswered(Exception):
@@ -263,6 +264,9 @@ class _Connection(asyncio.Protocol):
             self.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self._headers) == _MOST_HEADERS:
+            self._fail(TooLarge())
+            raise TooLarge
         self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:

@@ -123,6 +123,7 @@ class HttpTransport:
             endpoint.subscriptions_url or endpoint.url,
             headers,
             body,
+            seconds=endpoint.timeout_seconds or self._timeout_seconds,
         )
         try:
             async for payload in stream:

@@ -150,6 +150,7 @@ def test_every_form_of_body_is_read(run: Run, sent: bytes, body: bytes) -> None:
         (b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 1\r\n\r\na", NotAnswered),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 1001\r\n\r\n" + b"a" * 1001, TooLarge),
         (b"HTTP/1.1 200 OK\r\nlong: " + b"a" * 70_000, TooLarge),
+        (b"HTTP/1.1 200 OK\r\n" + b"a:\r\n" * 1_001 + b"\r\n", TooLarge),
         (
             b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n" + gzip.compress(b"a" * 9999),
             TooLarge,
@@ -167,6 +168,7 @@ def test_every_form_of_body_is_read(run: Run, sent: bytes, body: bytes) -> None:
         "wrong encoding",
         "long body",
         "long header",
+        "many headers",
         "long when unpacked",
         "half an archive",
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -93,3 +95,62 @@ async def test_a_subgraph_that_is_not_there_is_an_error(protocol: Protocol) -> N
     with pytest.raises(SubgraphError, match="opened no stream"):
         await anext(stream)
     await transport.close()
+
+
+@asynccontextmanager
+async def answering(*answer: bytes, then: bytes = b"") -> AsyncIterator[str]:
+    """The address of a server that says this to everybody, then one thing without an end."""
+    over = asyncio.Event()
+    answered: list[asyncio.Task[Any] | None] = []
+
+    async def answer_one(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answered.append(asyncio.current_task())
+        with suppress(ConnectionError):
+            for piece in chain(answer, repeat(then)) if then else answer:
+                writer.write(piece)
+                await writer.drain()
+            await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(answer_one, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        server.close()
+        over.set()
+        await asyncio.gather(*filter(None, answered))
+
+
+async def outcome(url: str, protocol: Protocol, *, seconds: float = 10.0) -> str:
+    """What becomes of a stream there."""
+    endpoint = SubgraphEndpoint(url, protocol, timeout_seconds=seconds)
+    transport = HttpTransport({"books": endpoint}, lambda *_: {})
+    stream = transport.subscribe(SubgraphRequest(FETCH, {}, RequestContext()))
+    with pytest.raises(SubgraphError) as raised:
+        await anext(stream)
+    await transport.close()
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "sse"])
+async def test_a_stream_that_does_not_begin_is_given_up(protocol: Protocol) -> None:
+    async with answering() as url:
+        assert "opened no stream" in await outcome(url, protocol, seconds=0.05)
+
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: "
+PIECE = b"a" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("begin", "then", "message"),
+    [
+        (OK + b"application/json\r\n\r\n", PIECE, "opened no stream"),
+        (OK + b"text/event-stream\r\n\r\nevent: next\n", b"data: " + PIECE + b"\n", "was lost"),
+        (OK + b"text/event-stream\r\n\r\ndata: ", PIECE, "was lost"),
+    ],
+    ids=["an answer", "an event", "a line"],
+)
+async def test_what_has_no_end_is_given_up(begin: bytes, then: bytes, message: str) -> None:
+    async with answering(begin, then=then) as url:
+        assert message in await outcome(url, "sse")
