@@ -83,6 +83,12 @@ def configure(settings: TelemetrySettings, *, service: str) -> None:
     root.setLevel(max(_level(settings.log_level), logging.INFO))
     for chatty in ("uvicorn.access", "aiobotocore", "botocore", "httpx", "pgqueuer"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # In an address a client may have put its token.
+    logging.getLogger("uvicorn.error").addFilter(_names_no_address)
+
+
+def _names_no_address(record: logging.LogRecord) -> bool:
+    return '"WebSocket %s"' not in str(record.msg)
 
 
 class _Lenient:

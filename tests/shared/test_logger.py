@@ -80,3 +80,19 @@ def test_a_line_that_nobody_reads_fails_nobody() -> None:
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "still here\n"
+
+
+def test_the_address_of_a_socket_is_not_told() -> None:
+    script = (
+        "import logging\n"
+        "from shared.config import TelemetrySettings\n"
+        "from shared.logger import configure\n"
+        "configure(TelemetrySettings(), service='gateway')\n"
+        "server = logging.getLogger('uvicorn.error')\n"
+        "server.info('%s - \"WebSocket %s\" [accepted]', '', '/graphql?token=secret')\n"
+        "server.info('it runs')\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    (line,) = done.stderr.splitlines()
+    assert "it runs" in line
