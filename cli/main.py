@@ -121,7 +121,10 @@ def compose(*, check: bool, configuration: Path, output: Path) -> None:
 @click.option("--host", help="Overrides NEXUS_HTTP__HOST.")
 @click.option("--port", type=PORT, help="Overrides NEXUS_HTTP__PORT.")
 @click.option("--inherit", type=int, hidden=True, help="Serve on this open socket.")
-def serve(*, what: str, host: str | None, port: int | None, inherit: int | None) -> None:
+@click.option("--parent", type=int, hidden=True, help="Serve until this open socket is closed.")
+def serve(
+    *, what: str, host: str | None, port: int | None, inherit: int | None, parent: int | None
+) -> None:
     """Run a server process.
 
     WHAT is the whole graph in one process (all), the gateway, or one subgraph.
@@ -134,7 +137,8 @@ def serve(*, what: str, host: str | None, port: int | None, inherit: int | None)
         if inherit is None
         else serving.inherited(inherit)
     ) as listener:
-        sys.exit(serving.run(what, settings, listener))
+        kept = None if parent is None else serving.inherited(parent)
+        sys.exit(serving.run(what, settings, listener, kept))
 
 
 @main.command()

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from importlib import import_module
 
 import uvicorn
@@ -18,7 +19,7 @@ import uvloop
 from click import ClickException
 from starlette.types import ASGIApp
 
-from cli import connections, worker
+from cli import connections, replicas, worker
 from gateway import standalone
 from gateway.configuration import Configuration
 from gateway.federation.supergraph import SupergraphError
@@ -108,60 +109,36 @@ def _give_up() -> None:
 
 
 def inherited(number: int) -> socket.socket:
-    """The listening socket that a parent process left open for this one."""
+    """A socket that a parent process left open for this one."""
     return socket.socket(fileno=number)
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A bound socket; a port that is taken is one line."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        return replicas.bound((host, port), socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        listener.close()
         raise ClickException(
             f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
         ) from error
-    return listener
 
 
-def run(what: str, settings: Settings, listener: socket.socket) -> int:
-    """Serves until SIGTERM or SIGINT, with as many processes as the settings say."""
+def run(
+    what: str, settings: Settings, listener: socket.socket, parent: socket.socket | None = None
+) -> int:
+    """Serves until SIGTERM or SIGINT, with as many processes as the settings say.
+
+    A process with a ``parent`` is one of them.
+    """
     _end_well_when_asked()
-    if settings.http.workers == 1:
-        with _uncollected():
-            uvloop.run(serve(what, settings, listener))
-        return 0
-    return uvloop.run(_serve_with_children(what, settings.http.workers, listener))
-
-
-async def _serve_with_children(what: str, count: int, listener: socket.socket) -> int:
-    """Children that share one socket; when one of them dies, all stop, and the exit code is 1."""
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
-    listener.listen(2048)
-    command = [sys.executable, "-m", "cli", "serve", what, f"--inherit={listener.fileno()}"]
-    children = [
-        await asyncio.create_subprocess_exec(
-            *command,
-            pass_fds=[listener.fileno()],
-            env={**os.environ, "NEXUS_HTTP__WORKERS": "1"},
-            start_new_session=True,  # A Ctrl-C reaches the parent alone, which passes it on once.
-        )
-        for _ in range(count)
-    ]
-    ended = [asyncio.ensure_future(child.wait()) for child in children]
-    stopping = asyncio.ensure_future(asked.wait())
-    await asyncio.wait({stopping, *ended}, return_when=asyncio.FIRST_COMPLETED)
-    for child in children:
-        if child.returncode is None:
-            child.terminate()
-    await asyncio.wait(ended)
-    return 0 if stopping.done() else 1
+    if parent is None and settings.http.workers > 1:
+        logger.configure(settings.telemetry, service=what)
+        command = [sys.executable, "-m", "cli", "serve", what]
+        return uvloop.run(replicas.run(command, listener, settings.http.workers))
+    when_ready = partial(replicas.stay_with, parent) if parent is not None else None
+    with _uncollected():
+        uvloop.run(serve(what, settings, listener, when_ready=when_ready))
+    return 0
 
 
 def run_standalone(supergraph: str, told: Configuration, listener: socket.socket) -> None:

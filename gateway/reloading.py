@@ -46,7 +46,11 @@ State = Literal["ok", "refused", "unavailable"]
 _RELOADS = Counter(
     "supergraph_reloads_total", "New supergraphs, by what became of them.", ("result",)
 )
-_STALE = Gauge("supergraph_refused", "1 while the newest supergraph is one that was refused.")
+_STALE = Gauge(
+    "supergraph_refused",
+    "1 while the newest supergraph is one that was refused.",
+    multiprocess_mode="livemax",
+)
 
 
 class SourceUnavailable(Exception):

@@ -28,8 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Subscriptions"]
 
-_LISTENERS = Gauge("graphql_subscription_listeners", "Subscriptions that clients have open.")
-_UPSTREAMS = Gauge("graphql_subscription_upstreams", "Streams open at subgraphs.")
+_LISTENERS = Gauge(
+    "graphql_subscription_listeners",
+    "Subscriptions that clients have open.",
+    multiprocess_mode="livesum",
+)
+_UPSTREAMS = Gauge(
+    "graphql_subscription_upstreams", "Streams open at subgraphs.", multiprocess_mode="livesum"
+)
 _MISSED = Counter(
     "graphql_subscription_missed_events_total", "Events that a client was too slow to take."
 )

@@ -31,7 +31,12 @@ logger = get_logger(__name__)
 _WINDOW_SECONDS = 60
 _BUCKETS = 10
 _PROBES = 3
-_STATE = Gauge("circuit_breaker_state", "0 closed, 1 half open, 2 open.", ("target",))
+_STATE = Gauge(
+    "circuit_breaker_state",
+    "0 closed, 1 half open, 2 open.",
+    ("target",),
+    multiprocess_mode="livemax",
+)
 _REFUSED = Counter("circuit_breaker_refused_total", "Calls that were not made.", ("target",))
 _NUMBERS = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 

@@ -6,6 +6,7 @@ A span stands for a request, a plan, a fetch, a job: never for a field.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -19,8 +20,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from prometheus_client import REGISTRY, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.responses import Response
 
 if TYPE_CHECKING:
@@ -55,7 +57,12 @@ REQUEST_DURATION = Histogram(
 )
 
 _LAG = tuple(
-    Gauge(name, "Delay of the event loop: how late a timer fires.", ("service",))
+    Gauge(
+        name,
+        "Delay of the event loop: how late a timer fires.",
+        ("service",),
+        multiprocess_mode="livemax",
+    )
     for name in ("eventloop_lag_seconds", "nodejs_eventloop_lag_seconds")
 )
 
@@ -138,8 +145,18 @@ def remote_context(headers: Mapping[str, str]) -> Context:
 
 
 async def metrics(_request: Request) -> Response:
-    """Every metric of this process in Prometheus' text format."""
-    return Response(generate_latest(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    """Metrics in Prometheus' text format.
+
+    Every one of this process or, where several serve one port, the sums of what
+    is counted with the library's own types.
+    """
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(
+        generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8"
+    )
 
 
 class LoopLag:

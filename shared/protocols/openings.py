@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Openings"]
 
-_OPEN = Gauge("graphql_streams_open", "WebSockets and event streams of clients that are open.")
+_OPEN = Gauge(
+    "graphql_streams_open",
+    "WebSockets and event streams of clients that are open.",
+    multiprocess_mode="livesum",
+)
 _REFUSED = Counter("graphql_streams_refused_total", "Streams that were one too many.")
 _DAY = 86_400.0
 
