@@ -207,9 +207,9 @@ async def test_who_waits_for_the_fetch_of_another_waits_no_longer_than_its_own_t
 async def test_who_has_more_time_than_the_one_who_asked_asks_itself(
     pipeline: Pipeline, trouble: Trouble
 ) -> None:
+    await ask(pipeline)  # From here on it is planned, so that who comes first asks first.
     trouble.hold = asyncio.Event()
     hasty = asyncio.create_task(in_time(pipeline, 0.05))
-    await trouble.asked.wait()
     patient = asyncio.create_task(ask(pipeline))
     answer = as_json(await hasty)
     assert answer["errors"][0]["extensions"]["code"] == "DOWNSTREAM_TIMEOUT"
