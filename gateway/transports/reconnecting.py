@@ -25,19 +25,22 @@ _RECONNECTED = Counter(
     "subgraph_streams_reconnected_total", "Lost streams, opened again.", ("subgraph",)
 )
 _LONGEST_PAUSE = 30.0
-_SETTLED = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often in a row a stream is opened again, and after which pause, which doubles."""
+    """How often in a row a stream is opened again in vain, and after which pause.
+
+    The pause doubles until a stream has lived for a time, in which it gave an event or not.
+    """
 
     attempts: int = 5
     pause_seconds: float = 0.5
+    settled_seconds: float = 60.0
 
-    def pause(self, failures: int) -> float:
+    def pause(self, losses: int) -> float:
         """The seconds before the next attempt, with jitter."""
-        longest = min(_LONGEST_PAUSE, self.pause_seconds * 2.0 ** (failures - 1))
+        longest = min(_LONGEST_PAUSE, self.pause_seconds * 2.0 ** min(losses - 1, 30))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 
@@ -51,7 +54,7 @@ async def kept_open(
     The request's context is told that events may be missing.  A stream that
     cannot be opened at all is not tried again, nor one that is refused.
     """
-    failures, lost = 0, False
+    failures, losses, lost = 0, 0, False
     loop = asyncio.get_running_loop()
     while True:
         began = loop.time()
@@ -62,14 +65,16 @@ async def kept_open(
                 yield response
             return
         except (StreamLost, SubgraphUnreachable) as error:
-            lost = lost or isinstance(error, StreamLost)
-            failures = 1 if loop.time() - began > _SETTLED else failures + 1
+            was_open = isinstance(error, StreamLost)
+            if was_open and loop.time() - began > patience.settled_seconds:
+                failures, losses = 0, 0
+            failures, losses, lost = failures + 1, losses + 1, lost or was_open
             if not lost or failures > patience.attempts:
                 raise
         finally:
             await closing(stream)
         _RECONNECTED.labels(request.fetch.subgraph).inc()
-        logger.warning("stream.lost", subgraph=request.fetch.subgraph, failures=failures)
+        logger.warning("stream.lost", subgraph=request.fetch.subgraph, losses=losses)
         if request.context.interrupted is not None:
             request.context.interrupted()
-        await asyncio.sleep(patience.pause(failures))
+        await asyncio.sleep(patience.pause(losses))

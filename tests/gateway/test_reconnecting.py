@@ -13,10 +13,12 @@ from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from gateway.context import RequestContext
+from gateway.federation.plan import Fetch
+from gateway.federation.transport import SubgraphRequest, SubgraphResponse
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
-from gateway.transports.http import HttpTransport, SubgraphEndpoint
-from gateway.transports.reconnecting import Patience
+from gateway.transports.http import HttpTransport, StreamLost, SubgraphEndpoint
+from gateway.transports.reconnecting import Patience, kept_open
 from gateway.transports.streams import Protocol
 from gateway.transports.traffic import CircuitBreakers, Traffic
 from shared.auth import ANONYMOUS, Identity
@@ -178,3 +180,40 @@ async def test_one_that_was_never_there_is_asked_once(unreliable: Unreliable) ->
     (answer,) = [as_json(result) async for result in await unreliable.stream()]
     assert answer["data"] is None
     assert unreliable.asked.qsize() == 1
+
+
+@dataclass(frozen=True)
+class Watched(Patience):
+    """Patience that does not wait, and tells what it was asked."""
+
+    asked: list[int] = field(default_factory=list)
+
+    def pause(self, losses: int) -> float:
+        self.asked.append(losses)
+        return super().pause(losses) * 0
+
+
+@pytest.mark.parametrize(
+    ("settled_seconds", "losses"), [(3_600, [1, 2, 3, 4, 5, 6]), (-1, [1] * 6)]
+)
+async def test_the_pause_grows_unless_streams_live_for_some_time(
+    settled_seconds: float, losses: list[int]
+) -> None:
+    opened = 0
+
+    async def dying(_: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        nonlocal opened
+        opened += 1
+        yield SubgraphResponse({"number": opened}, ())
+        if opened < 7:
+            raise StreamLost("It is lost after each event.")
+
+    patience = Watched(attempts=3, settled_seconds=settled_seconds)
+    fetch = Fetch(1, "books", "subscription", "subscription { bookAdded }", None, ())
+    stream = kept_open(dying, SubgraphRequest(fetch, {}, RequestContext()), patience)
+    assert [response.data async for response in stream] == [{"number": n} for n in range(1, 8)]
+    assert patience.asked == losses
+
+
+def test_the_pause_has_a_limit() -> None:
+    assert 15 <= Patience().pause(10_000) <= 30
