@@ -156,7 +156,8 @@ def _compile_builder(
             ]
             parts.append(f"freeze({local})")
         else:
-            parts.append(local)
+            # What a custom scalar tells apart is equal in Python: 1, 1.0 and true.
+            parts += [local, f"{local}.__class__"]
     if fields and len(optional) == len(fields):
         nothing = " and ".join(f"({local} is None or {local} is ABSENT)" for local, _ in optional)
         lines.append(f"  if {nothing}: continue")
@@ -242,7 +243,7 @@ def _freeze(value: Any) -> Any:
         return (dict, *((key, _freeze(inner)) for key, inner in sorted(value.items())))
     if type(value) is list or type(value) is tuple:
         return (list, *map(_freeze, value))
-    return value
+    return value if type(value) is str else (type(value), value)
 
 
 def _set_value(value: Any, path: Sequence[Any], new: str) -> None:

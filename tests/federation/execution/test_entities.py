@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -260,6 +261,12 @@ async def test_keys_that_are_objects_or_lists_are_compared_by_value() -> None:
         {"__typename": "Book", "id": {"a": [1, 2], "b": 1}},
         {"__typename": "Book", "id": [1]},
     ]
+
+
+async def test_keys_that_are_equal_in_python_only_are_told_apart() -> None:
+    ids: list[Any] = [1, True, 1.0, "1", 0, False, {"a": [1]}, {"a": [True]}, 1]
+    books = [{"__typename": "Book", "id": id_} for id_ in ids]
+    assert json.dumps(await asked({"books": books})) == json.dumps(books[:-1])
 
 
 async def test_lists_of_lists_are_entered_wherever_the_data_has_them() -> None:
