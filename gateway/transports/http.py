@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -17,7 +16,7 @@ from gateway.federation.transport import SubgraphError, SubgraphRequest, Subgrap
 from gateway.transports import streams
 from gateway.transports.connections import Answer, Connections, NotAnswered, TooLarge
 from gateway.transports.forwarding import ForwardedRequest, ForwardedResponse
-from shared import deadline
+from shared import deadline, exact_json
 from shared.telemetry import current_headers, span
 
 if TYPE_CHECKING:
@@ -98,9 +97,11 @@ class HttpTransport:
         answer = await self._post(request, body or self.encode(request))
         try:
             envelope = _ENVELOPE.decode(answer.body)
-        except (msgspec.DecodeError, RecursionError):
+            json = bytes(envelope.data)
+            # Its syntax has been checked, and not that it is UTF-8.
+            json.decode()
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _decode(request.fetch.subgraph, answer)
-        json = bytes(envelope.data)
         if answer.status != 200 or envelope.errors or not json.startswith(b"{"):
             return _decode(request.fetch.subgraph, answer)
         data: Any = orjson.Fragment(json)
@@ -271,15 +272,9 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 
 def _body(fetch: Fetch, variables: Mapping[str, Any]) -> bytes:
     start = _body_start(fetch.document, fetch.operation_name)
-    return start + _encoded(variables) + b"}" if variables else start + b"{}}"
-
-
-def _encoded(variables: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(variables, default=dict)
-    except TypeError:
-        # An integer of more than 64 bits, as a custom scalar may be.
-        return json.dumps(variables, default=dict).encode()
+    if not variables:
+        return start + b"{}}"
+    return start + exact_json.dumps(variables, default=dict) + b"}"
 
 
 @lru_cache(maxsize=4096)
@@ -293,8 +288,8 @@ def _body_start(document: str, operation_name: str | None) -> bytes:
 
 def _decode(subgraph: str, answer: Answer) -> SubgraphResponse:
     try:
-        payload = orjson.loads(answer.body)
-    except orjson.JSONDecodeError as error:
+        payload = exact_json.loads(answer.body)
+    except exact_json.NotJSON as error:
         raise _no_graphql(subgraph, answer.status) from error
     return _response(subgraph, answer.status, payload, _kept_headers(answer))
 

@@ -11,6 +11,8 @@ import aiohttp
 import orjson
 from aiohttp.http_exceptions import HttpProcessingError
 
+from shared import exact_json
+
 __all__ = ["FAILURES", "Protocol", "StreamEnded", "StreamRefused", "open_stream"]
 
 Protocol = Literal["websocket", "sse"]
@@ -22,7 +24,7 @@ _LONGEST_MESSAGE = 10_000_000
 _FINAL = frozenset({4400, 4401, 4403, 4406, 4409, 4429})
 _GONE = frozenset({502, 503, 504})
 
-FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, orjson.JSONDecodeError)
+FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, exact_json.NotJSON)
 """What `open_stream` raises when there never was a stream."""
 
 
@@ -106,7 +108,7 @@ async def _receive(socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
             raise StreamRefused
         if frame.type is not aiohttp.WSMsgType.TEXT:
             raise aiohttp.ClientConnectionError(f"closed with code {socket.close_code}")
-        message = orjson.loads(frame.data)
+        message = exact_json.loads(frame.data)
         if not isinstance(message, dict):
             raise aiohttp.ClientPayloadError("not a message of the protocol")
         if message.get("type") != "ping":
@@ -134,7 +136,7 @@ async def _over_sse(
             streams = response.content_type == "text/event-stream"
             answer = b"" if streams else await _whole(response.content)
         if not streams:
-            yield orjson.loads(answer)
+            yield exact_json.loads(answer)
             return
         async for payload in _events(response.content):
             yield payload
@@ -169,7 +171,7 @@ async def _events(lines: aiohttp.StreamReader) -> AsyncGenerator[Any, None]:
                 if event == b"complete":
                     return
                 if event == b"next" and any(data):
-                    yield orjson.loads(b"\n".join(data))
+                    yield exact_json.loads(b"\n".join(data))
                 event, data, size = b"", [], 0
     except FAILURES as error:
         raise StreamEnded from error

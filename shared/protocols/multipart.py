@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from shared import exact_json
 from shared.protocols.lifetime import ClientGone, closing, first_of, gone, paced
 from shared.protocols.problems import internal_entry
 
@@ -62,7 +63,7 @@ async def _write(
             elif result.executed:
                 await _send_part(send, b'{"payload":' + result.encode() + b"}")
             else:
-                failed = orjson.dumps({"payload": None, "errors": list(result.errors)})
+                failed = exact_json.dumps({"payload": None, "errors": list(result.errors)})
                 await _send_part(send, failed)
     except ClientGone:
         raise

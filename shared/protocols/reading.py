@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-import orjson
-
+from shared import exact_json
 from shared.errors import BadRequest, NexusError, PayloadTooLarge
 from shared.protocols.lifetime import ClientGone
 from shared.protocols.service import GraphQLRequest
@@ -182,9 +181,9 @@ def _names_a_document(extensions: Mapping[str, Any]) -> bool:
 
 def _json(text: str | bytes, what: str) -> object:
     try:
-        value: object = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"{what} is not JSON: {error.msg}.") from error
+        value: object = exact_json.loads(text)
+    except exact_json.NotJSON as error:
+        raise BadRequest(f"{what} is not JSON: {str(error).rstrip('.')}.") from error
     return value
 
 

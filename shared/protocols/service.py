@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
-import orjson
+from shared import exact_json
 
 __all__ = [
     "GraphQLRequest",
@@ -81,7 +81,7 @@ class GraphQLResult:
 
     def encode(self) -> bytes:
         """The response map as JSON, keys in the order in which they were put."""
-        return orjson.dumps(self.payload(), default=_plain)
+        return exact_json.dumps(self.payload(), default=_plain)
 
 
 def _plain(value: object) -> object:

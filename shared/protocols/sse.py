@@ -82,6 +82,9 @@ async def _event(send: Send, event: bytes) -> None:
 
 
 def _next(data: bytes) -> bytes:
+    # Between values only, in JSON that a subgraph wrote for people; they would end the event.
+    if b"\n" in data or b"\r" in data:
+        data = data.translate(None, b"\r\n")
     return b"event: next\ndata: " + data + b"\n\n"
 
 

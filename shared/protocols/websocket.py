@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import orjson
 from starlette.requests import HTTPConnection
 
+from shared import exact_json
 from shared.errors import BadRequest, NexusError, Unavailable
 from shared.protocols.lifetime import closing, first_of
 from shared.protocols.openings import Openings
@@ -199,8 +200,8 @@ class _Connection(Generic[C]):
         if text is None or len(text) > self._server.max_message_bytes:
             raise _Closed(4400 if text is None else 1009, "Invalid message received")
         try:
-            payload = orjson.loads(text)
-        except orjson.JSONDecodeError:
+            payload = exact_json.loads(text)
+        except exact_json.NotJSON:
             raise _Closed(4400, "Invalid message received") from None
         if not isinstance(payload, dict):
             raise _Closed(4400, "Invalid message received")
@@ -214,7 +215,7 @@ class _Connection(Generic[C]):
                 answer: dict[str, Any] = {"type": "pong"}
                 if "payload" in message:
                     answer["payload"] = _payload(message)
-                await self._say(orjson.dumps(answer))
+                await self._say(exact_json.dumps(answer))
             case "pong":
                 pass
             case "subscribe":
@@ -300,7 +301,7 @@ class _Connection(Generic[C]):
         await self._say(b'{"id":' + label + b',"type":"next","payload":' + result.encode() + b"}")
 
     async def _error(self, label: bytes, errors: object) -> None:
-        payload = orjson.dumps(errors, default=list)
+        payload = exact_json.dumps(errors, default=list)
         await self._say(b'{"id":' + label + b',"type":"error","payload":' + payload + b"}")
 
     async def _complete(self, label: bytes) -> None:
