@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CachePolicy"]
+__all__ = ["NO_STORE", "CachePolicy"]
 
 NO_STORE = "no-store"
 

@@ -31,7 +31,8 @@ class RequestContext:
     about.  ``claims`` are those of a verified token.  ``scopes`` and ``policies`` are
     what the supergraph's `@requiresScopes` and `@policy` ask for: what is not there is
     denied.  ``returned_headers`` are those of subgraphs that the client gets.
-    ``personal`` says that what subgraphs answer may be meant for this client alone.
+    ``personal`` says that what subgraphs answer may be meant for this client alone,
+    ``varies_on`` by which of its headers that is decided.
     ``interrupted`` is called when a stream of theirs was lost and events may be missing.
     """
 
@@ -49,6 +50,7 @@ class RequestContext:
     cache_policy: CachePolicy = field(default_factory=CachePolicy)
     returned_headers: dict[str, list[str]] = field(default_factory=dict)
     personal: bool = False
+    varies_on: str = "Authorization"
     interrupted: Callable[[], None] | None = None
 
     def authorization(self) -> Authorization:

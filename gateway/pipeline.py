@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 
+from gateway.cache_control import NO_STORE
 from gateway.clients import Clients
 from gateway.cost import Bill, open_bill
 from gateway.documents import Documents
@@ -224,14 +225,10 @@ class Pipeline:
                 return GraphQLResult(data=None, errors=[internal_entry(error)])
         if bill is not None and bill.is_metered:
             response = replace(response, extensions=bill.close(response.extensions))
-        keepable = work.kind == "query" and not response.errors
-        headers = {"cache-control": self._kept(context)} if keepable else {}
+        # An answer that tells how it came about, or what it cost, is nobody else's.
+        keepable = work.kind == "query" and not response.errors and not response.extensions
+        headers = _kept(context) if keepable else {}
         return GraphQLResult(response.data, response.errors, response.extensions, headers=headers)
-
-    @staticmethod
-    def _kept(context: RequestContext) -> str:
-        known = context.personal or context.identity.user_id is not None
-        return context.cache_policy.merged(private=known)
 
     async def _run_to_its_end(
         self, runtime: Runtime, work: _Work, context: RequestContext
@@ -279,6 +276,15 @@ class Pipeline:
                     yield result
             finally:
                 await closing(events)
+
+
+def _kept(context: RequestContext) -> dict[str, str]:
+    """Who may keep the answer, and for whom else it is good."""
+    known = context.personal or context.identity.user_id is not None
+    policy = context.cache_policy.merged(private=known)
+    if policy == NO_STORE:
+        return {"cache-control": policy}
+    return {"cache-control": policy, "vary": context.varies_on}
 
 
 def _located(error: Mapping[str, Any], code: str) -> dict[str, Any]:

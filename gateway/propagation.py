@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gateway.context import RequestContext, remembered
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Headers
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ReturnPropagation",
     "ReturnedHeaders",
     "Tell",
+    "combined",
 ]
 
 # They belong to one connection or describe one body; passing them on would be wrong.
@@ -129,6 +131,14 @@ class Propagation:
                 sent.update({name: value for name, value in found if name not in told})
         return sent
 
+    @property
+    def names(self) -> frozenset[str] | None:
+        """The headers of clients that subgraphs may see; None if that depends on the client."""
+        rules = [*self._rules, *(rule for own in self._by_subgraph.values() for rule in own)]
+        patterns = {rule.pattern for rule in rules if isinstance(rule, Propagate)}
+        names = frozenset(pattern.replace("\\", "") for pattern in patterns)
+        return names if patterns == set(map(re.escape, names)) else None
+
     def audience(
         self, headers: Mapping[str, str], claims: Mapping[str, Any] = _NO_CLAIMS
     ) -> frozenset[tuple[int, str, str]]:
@@ -142,6 +152,18 @@ class Propagation:
             elif isinstance(rule, Tell):
                 seen.update((index, *header) for header in _told(rule, claims).items())
         return frozenset(seen)
+
+
+def combined(headers: Headers) -> dict[str, str]:
+    """The headers of a request; of several with one name, the list that they are together.
+
+    A proxy in front may have added its own beside the client's (RFC 9110, 5.3).
+    """
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        separator = "; " if name == "cookie" else ", "
+        found[name] = found[name] + separator + value if name in found else value
+    return found
 
 
 def _told(rule: Tell, claims: Mapping[str, Any]) -> dict[str, str]:

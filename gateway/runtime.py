@@ -172,7 +172,10 @@ class Runtime:
             document = read_document(source, self._limits)
             check(schema, document, hide_suggestions=self._hide_suggestions)
             forget_tokens(document)
-            return Document(prepare(schema, document, operation_name), source, operation_name)
+            operation = prepare(
+                schema, document, operation_name, hide_suggestions=self._hide_suggestions
+            )
+            return Document(operation, source, operation_name)
         except (InvalidRequest, LimitExceeded) as error:
             return _Failure(error)
 

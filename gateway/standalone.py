@@ -26,7 +26,7 @@ from gateway.federation.supergraph import SupergraphError
 from gateway.identity import client_in
 from gateway.keys import KeySet
 from gateway.pipeline import Pipeline
-from gateway.propagation import Propagation, ReturnedHeaders, ReturnPropagation
+from gateway.propagation import Propagation, ReturnedHeaders, ReturnPropagation, combined
 from gateway.refusals import Refusals
 from gateway.reloading import FileSource, Reloading, Source, UrlSource, is_address
 from gateway.runtime import Runtime
@@ -383,6 +383,10 @@ def _endpoint(
         lifetime_seconds=streams.max_lifetime_seconds,
     )
 
+    names = requested.names
+    asked = {told.authentication.header} if told.authentication.issuers else set[str]()
+    varies_on = ", ".join(sorted({name.lower() for name in asked.union(names or ())}))
+
     async def context_of(
         connection: HTTPConnection, headers: Mapping[str, str], *, shared: bool
     ) -> RequestContext:
@@ -401,12 +405,14 @@ def _endpoint(
         await identify(context)
         audience = requested.audience(headers, context.claims)
         context.audience = audience if shared else None
-        context.personal = bool(audience)
+        # What a header decides that no rule names is told apart by no cache.
+        context.personal = bool(audience or context.policies or names is None)
+        context.varies_on = varies_on
         return context
 
     async def from_request(connection: HTTPConnection) -> RequestContext:
         # A header that a subgraph meant for one client must not reach two.
-        return await context_of(connection, dict(connection.headers), shared=shared)
+        return await context_of(connection, combined(connection.headers), shared=shared)
 
     async def from_init(
         connection: HTTPConnection, payload: Mapping[str, object]
@@ -417,7 +423,7 @@ def _endpoint(
             for name, value in payload.items()
             if isinstance(value, str) and value.isprintable() and _NAME.fullmatch(name)
         }
-        headers = {**dict(connection.headers), **given}
+        headers = {**combined(connection.headers), **given}
         return await context_of(connection, headers, shared=True)
 
     return GraphQLEndpoint(

@@ -144,7 +144,7 @@ class GraphQLHTTP(Generic[C]):
         elif content_type is None:
             await self._stream(_only(answer), accepted, receive, send)
         elif answer.executed:
-            headers = {"content-type": content_type, "vary": "Accept", **answer.headers}
+            headers = {"content-type": content_type, **answer.headers, "vary": _vary(answer)}
             await self._send(send, connection, answer.encode(), headers)
         else:
             # Under application/json a well-formed request is answered 200, whatever came of it.
@@ -157,7 +157,7 @@ class GraphQLHTTP(Generic[C]):
     ) -> None:
         """Send what operations gave."""
         if self._compress_from and len(body) >= self._compress_from:
-            headers["vary"] = "Accept, Accept-Encoding"
+            headers["vary"] += ", Accept-Encoding"
             coding = accepted_coding(connection.headers.get("accept-encoding", ""))
             if coding is not None:
                 body = await compress(body, coding)
@@ -191,6 +191,11 @@ class GraphQLHTTP(Generic[C]):
                 heartbeat_seconds=self._heartbeat_seconds,
                 openings=self._openings,
             )
+
+
+def _vary(answer: GraphQLResult) -> str:
+    own = answer.headers.get("vary")
+    return f"Accept, {own}" if own else "Accept"
 
 
 async def _only(result: GraphQLResult) -> AsyncIterator[GraphQLResult]:

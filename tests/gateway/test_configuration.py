@@ -298,6 +298,50 @@ async def test_each_subgraph_gets_the_headers_that_its_rules_let_through(
     assert not {"x-secret", "authorization", "x-one", "cookie"} & set(books)
 
 
+async def test_a_header_that_stands_there_twice_is_passed_on_whole(
+    start: Start, behind: Behind
+) -> None:
+    client = await start("headers: {request: [propagate: {matching: '.*'}]}")
+    # The second one is a proxy's, which says more than what a client made up.
+    twice = [("x-forwarded-for", "made up"), ("x-forwarded-for", "true")]
+    cookies = [("cookie", "a=1"), ("cookie", "b=2")]
+    await client.post("/graphql", json={"query": "{ whoami }"}, headers=[*twice, *cookies])
+    (headers,) = behind.seen["authors"]
+    assert (headers["x-forwarded-for"], headers["cookie"]) == ("made up, true", "a=1; b=2")
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept", "varies"),
+    [
+        ("[propagate: {named: X-One}, propagate: {named: b}]", "public, max-age=9", "b, x-one"),
+        ("[insert: {name: x, value: '1'}]", "public, max-age=9", None),
+        ("[propagate: {matching: 'x-.*'}]", "private, max-age=9", None),
+    ],
+)
+async def test_who_keeps_an_answer_is_told_which_headers_decide_it(
+    start: Start, behind: Behind, rules: str, kept: str, varies: str | None
+) -> None:
+    behind.caching = {"authors": "public, max-age=9"}
+    client = await start(f"headers: {{request: {rules}}}")
+    answer = await client.post("/graphql", json={"query": "{ authors { name } }"})
+    assert answer.headers["cache-control"] == kept
+    assert answer.headers["vary"] == ("Accept" if varies is None else f"Accept, {varies}")
+
+
+@pytest.mark.parametrize(
+    "more", [{"headers": {"x-nexus-explain": "1"}}, {"extensions": {"cost": True}}]
+)
+async def test_what_is_told_about_an_answer_is_kept_by_nobody(
+    start: Start, behind: Behind, more: dict[str, dict[str, Any]]
+) -> None:
+    behind.caching = {"authors": "public, max-age=9"}
+    client = await start("{headers: {request: []}, explain: {freely: true}}")
+    client.headers.update(more.pop("headers", {}))
+    answer = await client.post("/graphql", json={"query": "{ authors { name } }", **more})
+    assert answer.json()["extensions"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
 async def test_what_a_socket_begins_with_stands_for_headers_and_forges_none(
     start: Start, behind: Behind
 ) -> None:

@@ -40,6 +40,15 @@ async def test_a_document_asked_for_by_many_is_prepared_and_planned_once() -> No
     assert len({id(planned.executable) for planned in plans}) == 1
 
 
+async def test_a_wrong_value_gives_no_name_of_the_schema_away() -> None:
+    shade = "enum Shade @join__type(graph: AUTHORS) { LIGHT @join__enumValue(graph: AUTHORS) }"
+    made = runtime(SDL.replace("whoami: String", "whoami(shade: Shade): String") + shade)
+    document = await made.prepare("query($shade: Shade) { whoami(shade: $shade) }", None)
+    with pytest.raises(InvalidRequest, match="'LIGTH'") as caught:
+        made.coerce(document, {"shade": "LIGTH"})
+    assert "LIGHT" not in str(caught.value)
+
+
 async def test_only_so_many_unknown_operations_may_wait() -> None:
     made = runtime()
     texts = [f"{QUERY}#{number:0300}" for number in range(102)]

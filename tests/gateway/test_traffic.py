@@ -248,7 +248,8 @@ async def test_a_query_after_a_mutation_is_not_given_what_began_before_it(
 async def test_the_strictest_cache_control_is_the_answers(
     pipeline: Pipeline, trouble: Trouble
 ) -> None:
-    assert (await ask(pipeline)).headers == {"cache-control": "max-age=60"}
+    kept = {"cache-control": "max-age=60", "vary": "Authorization"}
+    assert (await ask(pipeline)).headers == kept
     trouble.answers = [lambda: JSONResponse({"data": {"whoami": "me"}})]
     assert (await ask(pipeline)).headers == {"cache-control": "no-store"}
     trouble.answers = [graphql_error]

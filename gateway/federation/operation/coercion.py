@@ -41,13 +41,18 @@ MAX_ERRORS = 20
 class Coercion:
     """Coerces the variables of one operation; made once, used for every request."""
 
-    __slots__ = ("_checks", "_definitions", "_schema")
+    __slots__ = ("_checks", "_definitions", "_hide_suggestions", "_schema")
 
     def __init__(
-        self, schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]
+        self,
+        schema: GraphQLSchema,
+        definitions: Sequence[VariableDefinitionNode],
+        *,
+        hide_suggestions: bool = False,
     ) -> None:
         self._schema = schema
         self._definitions = definitions
+        self._hide_suggestions = hide_suggestions
         self._checks = [
             (one.variable.name.value, _check_of(schema, one), _default_of(schema, one))
             for one in definitions
@@ -67,7 +72,11 @@ class Coercion:
 
     def _by_graphql_core(self, given: Mapping[str, Any]) -> dict[str, Any] | list[GraphQLError]:
         values = get_variable_values(
-            self._schema, self._definitions, dict(given), max_errors=MAX_ERRORS
+            self._schema,
+            self._definitions,
+            dict(given),
+            max_errors=MAX_ERRORS,
+            hide_suggestions=self._hide_suggestions,
         )
         return values if isinstance(values, list) else values.coerced
 

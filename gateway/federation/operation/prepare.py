@@ -195,7 +195,11 @@ def forget_tokens(document: DocumentNode) -> None:
 
 
 def prepare(
-    schema: GraphQLSchema, document: DocumentNode, operation_name: str | None = None
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation_name: str | None = None,
+    *,
+    hide_suggestions: bool = False,
 ) -> PreparedOperation:
     """Return the named (or only) operation of a valid document; raise `InvalidRequest`."""
     operations: list[OperationDefinitionNode] = []
@@ -208,7 +212,7 @@ def prepare(
             fragments[definition.name.value] = definition
     node = _pick(operations, operation_name)
     conditions, defers = _conditional(node, fragments)
-    return PreparedOperation(schema, node, fragments, conditions, defers)
+    return PreparedOperation(schema, node, fragments, conditions, defers, hide_suggestions)
 
 
 def _pick(
@@ -283,6 +287,8 @@ class PreparedOperation:
     """The variables whose values decide what is selected."""
     defers: bool
     """Whether there is a `@defer`, so that `split` may split something."""
+    hide_suggestions: bool = False
+    """Whether what is wrong with a variable's value gives no name of the schema away."""
 
     @property
     def kind(self) -> str:
@@ -319,7 +325,11 @@ class PreparedOperation:
 
     @cached_property
     def _coercion(self) -> Coercion:
-        return Coercion(self.schema, self.node.variable_definitions or ())
+        return Coercion(
+            self.schema,
+            self.node.variable_definitions or (),
+            hide_suggestions=self.hide_suggestions,
+        )
 
     def condition_key(self, coerced: Mapping[str, Any]) -> tuple[bool, ...]:
         """Return what distinguishes the folded operations of different variable values."""
