@@ -73,6 +73,11 @@ class Requirement:
     paths: tuple[Path, ...]
     cost: int
 
+    @property
+    def levels(self) -> int:
+        """How many fetches come one after another before all fields are there."""
+        return max((path.level for path in self.paths), default=0)
+
 
 @dataclass(slots=True, eq=False)
 class Path:
@@ -90,6 +95,10 @@ class Path:
     provided: Provided = NOTHING_PROVIDED
     excluded: frozenset[str] = frozenset()
     cost: int = 0
+    level: int = 0
+    """How many fetches were waited for."""
+    fetches: frozenset[tuple[str, int]] = frozenset()
+    """The subgraphs that are asked, each with the level on which it is."""
     depth: int = 0
     """How many composite fields were taken."""
     origin: int = 0
@@ -114,6 +123,7 @@ class Path:
             node.members,
             excluded=node.info.graphs,
             cost=self.cost + ENTRY_COST,
+            fetches=frozenset(((node.graph, 0),)),
         )
 
     def select(self, step: Select, target: Node, provided: Provided) -> Path:
@@ -125,6 +135,8 @@ class Path:
             target.members,
             provided,
             cost=self.cost + 1,
+            level=self.level,
+            fetches=self.fetches,
             depth=self.depth + 1,
             origin=self.origin,
         )
@@ -137,6 +149,8 @@ class Path:
             self.node,
             self.members,
             cost=self.cost + cost,
+            level=self.level,
+            fetches=self.fetches,
             depth=self.depth,
             origin=self.origin,
         )
@@ -151,19 +165,30 @@ class Path:
             provided,
             self.excluded,
             self.cost,
+            self.level,
+            self.fetches,
             self.depth,
             self.origin,
         )
 
     def jump(self, step: Jump) -> Path:
         """Enter another subgraph (or the same, with more data)."""
+        requirement, target = step.requirement, step.move.target
+        level = self.level + requirement.levels + 1
+        before = (
+            (graph, self.level + above)
+            for path in requirement.paths
+            for graph, above in path.fetches
+        )
         return Path(
             self,
             step,
-            step.move.target,
-            step.move.target.members,
+            target,
+            target.members,
             excluded=self.excluded,
-            cost=self.cost + JUMP_COST + step.requirement.cost,
+            cost=self.cost + JUMP_COST + requirement.cost,
+            level=level,
+            fetches=self.fetches.union(before, ((target.graph, level),)),
             depth=self.depth,
             origin=self.depth,
         )

@@ -15,7 +15,6 @@ from gateway.federation.planner.choose import choose
 from gateway.federation.planner.graph import Edge, Move, Node, QueryGraph
 from gateway.federation.planner.normalize import TYPENAME, normalize
 from gateway.federation.planner.paths import (
-    JUMP_COST,
     Group,
     Jump,
     Option,
@@ -28,10 +27,8 @@ from gateway.federation.supergraph.model import Kind, named_type
 __all__ = ["Search"]
 
 _TIES = 4
-"""How many ways into one node are kept, of those with equally many fetches."""
+"""How many ways into one node are kept."""
 _NO_CUT = 1_000_000
-_SLACK = 2 * JUMP_COST + JUMP_COST // 2
-"""How much dearer a way may be: its fetches may turn out to be needed anyway."""
 _OPTIONS = 8
 """How many candidates are kept for a leaf."""
 
@@ -81,14 +78,15 @@ class Search:
             before = len(found)
             found += self._candidates(path, field)
             if path.node.info.kind is Kind.INTERFACE and (
-                len(found) == before or self._provides_by_type(path.node, field)
+                len(found) == before or self._differs_by_type(path.node, field)
             ):
                 stuck.append(path)
         options: list[Option] = []
         groups = self._below(found, field)
-        if groups is not None and not stuck:
-            return groups
         if groups is not None:
+            stuck = [path for path in stuck if not _is_within(path, groups)]
+            if not stuck:
+                return groups
             options.append(Option(groups=tuple(groups)))
         for path in stuck:
             expanded = self._expand(path, field)
@@ -160,10 +158,14 @@ class Search:
     def _provided_names(self, path: Path) -> Iterable[str]:
         return path.provided.fields
 
-    def _provides_by_type(self, node: Node, field: Field) -> bool:
-        """Whether asking each runtime type would unlock more than asking the interface."""
-        return bool(field.selections) and any(
-            edge is not None and edge.rule.provides
+    def _differs_by_type(self, node: Node, field: Field) -> bool:
+        """Whether runtime types unlock more than the interface does, or return fewer types."""
+        asked = self._graph.edge(node, field.name)
+        members = asked.target.members if asked and asked.target else frozenset[str]()
+        return any(
+            edge is not None
+            and edge.target is not None
+            and (edge.rule.provides or edge.target.members < members)
             for type_ in node.members
             for edge in [self._graph.edge(self._graph.node(type_, node.graph), field.name)]
         )
@@ -330,11 +332,24 @@ def _cheapest(paths: Sequence[Path]) -> list[Path]:
         by_tail.setdefault((path.node, path.provided, path.origin), []).append(path)
     kept: list[Path] = []
     for tail in by_tail.values():
-        tail.sort(key=lambda path: path.cost)
-        close = tail[0].cost + _SLACK
-        kept += [path for path in tail if path.cost < close][:_TIES]
+        near: list[Path] = []
+        for path in sorted(tail, key=lambda path: path.cost):
+            if not any(other.fetches < path.fetches for other in near):
+                near.append(path)
+        kept += near[:_TIES]
     kept.sort(key=lambda path: path.cost)
     return kept
+
+
+def _is_within(path: Path, groups: Iterable[Group]) -> bool:
+    """Whether all can be found without a fetch more than a path has made."""
+    return all(
+        any(
+            option.path.fetches == path.fetches if option.path else _is_within(path, option.groups)
+            for option in group.options
+        )
+        for group in groups
+    )
 
 
 def _common_members(paths: list[Path]) -> list[Path]:

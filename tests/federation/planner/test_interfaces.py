@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inline_snapshot import snapshot
 
-from tests.federation.planner.planned import planned
+from tests.federation.planner.planned import plan_of, planned
 
 
 def test_a_field_every_implementer_has_is_asked_on_the_interface() -> None:
@@ -328,3 +328,13 @@ QueryPlan {
   }
 }\
 """)
+
+
+def test_types_that_return_less_than_their_interface_are_asked_one_by_one() -> None:
+    (fetch,) = plan_of("narrower-by-type", "{ i { k { z } } }").fetches
+    assert fetch.document == "{i{__typename ...on E0{k{z}} ...on E1{k{z}}}}"
+
+
+def test_types_are_not_asked_one_by_one_where_that_saves_no_fetch() -> None:
+    (fetch,) = plan_of("provides-recursive", "{ x { f { f { f { __typename } } } } }").fetches
+    assert fetch.document == "{x{f{f{f{__typename}}}}}"

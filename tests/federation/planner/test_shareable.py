@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inline_snapshot import snapshot
 
-from tests.federation.planner.planned import planned
+from tests.federation.planner.planned import plan_of, planned
 
 
 def test_an_object_at_the_root_is_put_together_from_all_its_subgraphs() -> None:
@@ -154,3 +154,8 @@ QueryPlan {
   }
 }\
 """)
+
+
+def test_a_far_way_is_taken_when_its_fetches_are_made_anyway() -> None:
+    fetches = plan_of("far-ways", "{ p2 { af xf } o { xf } }").fetches
+    assert [fetch.subgraph for fetch in fetches] == ["a", "b", "c", "d", "x"]
