@@ -72,23 +72,25 @@ class _Optimizer:
     def sink(self) -> None:
         """Let a fetch wait for a later one of its subgraph, when nobody misses it sooner.
 
-        The response is complete no later, and there is a request less.
+        The response is complete no later, and there is a request less.  Where
+        there is none less, since others had to stay, it does not wait.
         """
-        levels: dict[str, dict[int, Work]] = {}
+        levels: dict[str, set[int]] = {}
+        sunk: list[tuple[Work, int]] = []
         for work in sorted(self._works, key=lambda work: -self._levels[work]):
             if not work.calls:
                 continue
-            level = self._levels[work]
-            later = [
-                lower
-                for lower in sorted(levels.get(work.graph, ()))
-                if level < lower and self._may_wait(work, lower)
-            ]
+            level, stay = self._levels[work], levels.setdefault(work.graph, set())
+            later = [low for low in stay if level < low and self._may_wait(work, low)]
             if later:
-                level = self._levels[work] = later[0]
-                for before in levels[work.graph][level].after:
-                    self._wait(work, before)
-            levels.setdefault(work.graph, {}).setdefault(level, work)
+                self._levels[work] = min(later)
+                sunk.append((work, level))
+            else:
+                stay.add(level)
+        for work, level in reversed(sunk):
+            before = max(self._levels[one] for one in work.after)
+            if before < level and level in levels[work.graph]:
+                self._levels[work] = level
 
     def batch(self) -> None:
         """One request for all entity calls of one level to one subgraph."""
