@@ -211,12 +211,14 @@ class _Atoms:
     def _jump(self, before: int, atoms: frozenset[int], step: Jump) -> tuple[int, frozenset[int]]:
         required = [self.of(path, before) for path in step.requirement.paths]
         level = 1 + max([self.levels[before], *(self.levels[end] for end, _ in required)])
-        end = self._intern((before, step.move, step.requires), _CALL_COST, level)
+        end = self._intern((before, step.move, step.requires), 0, level)
+        # What is asked of one object by one key is one call, whatever it requires.
+        call = self._intern(("call", before, step.move, level), _CALL_COST, level)
         # Only entity calls share a request.
         alone = end if step.move.key is NO_KEY else None
         fetch = self._intern(("fetch", step.move.target.graph, level, alone), JUMP_COST, level)
         wait = self._intern(("level", level), LEVEL_COST, level)
-        return end, atoms.union((end, fetch, wait), *(found for _, found in required))
+        return end, atoms.union((end, call, fetch, wait), *(found for _, found in required))
 
     def _intern(self, identity: object, weight: int, level: int) -> int:
         atom = self.ids.get(identity)
