@@ -41,6 +41,7 @@ from gateway.federation.transport import (
 )
 from gateway.increments import written
 from gateway.labels import OverrideLabels
+from gateway.masking import quotable
 from gateway.security.limits import LimitExceeded
 from gateway.subscriptions import Subscriptions
 from shared.deadline import deadline
@@ -145,11 +146,7 @@ class Pipeline:
                     " or use a WebSocket.",
                     code="SUBSCRIPTION_NEEDS_STREAM",
                 )
-            if work.kind == "query":
-                return await self._run(runtime, work, context)
-            if request.read_only:
-                return request_error("A mutation needs POST.", code="MUTATION_OVER_GET", status=405)
-            return await self._run_to_its_end(runtime, work, context)
+            return await self._answer(runtime, request, work, context)
 
     async def subscribe(
         self, request: GraphQLRequest, context: RequestContext
@@ -170,7 +167,8 @@ class Pipeline:
         if incremental is not None and request.incremental and not context.explain:
             parts = self._parts(runtime, incremental, work, context, request.incremental)
             return IncrementalStream(parts, request.incremental)
-        return await self.execute(request, context)
+        with runtime.use():
+            return await self._answer(runtime, request, work, context)
 
     async def _prepare(
         self, runtime: Runtime, request: GraphQLRequest, context: RequestContext
@@ -205,6 +203,15 @@ class Pipeline:
             return request_error("Introspection is off.", code="INTROSPECTION_DISABLED")
         return _Work(document, planned, variables, operation.kind, bill)
 
+    async def _answer(
+        self, runtime: Runtime, request: GraphQLRequest, work: _Work, context: RequestContext
+    ) -> GraphQLResult:
+        if work.kind == "query":
+            return await self._run(runtime, work, context)
+        if request.read_only:
+            return request_error("A mutation needs POST.", code="MUTATION_OVER_GET", status=405)
+        return await self._run_to_its_end(runtime, work, context)
+
     async def _run(self, runtime: Runtime, work: _Work, context: RequestContext) -> GraphQLResult:
         executable, bill = work.planned.executable, work.bill
         transport: SubgraphTransport = runtime.transport
@@ -228,7 +235,8 @@ class Pipeline:
         # An answer that tells how it came about, or what it cost, is nobody else's.
         keepable = work.kind == "query" and not response.errors and not response.extensions
         headers = _kept(context) if keepable else {}
-        return GraphQLResult(response.data, response.errors, response.extensions, headers=headers)
+        errors = quotable(response.errors)
+        return GraphQLResult(response.data, errors, response.extensions, headers=headers)
 
     async def _run_to_its_end(
         self, runtime: Runtime, work: _Work, context: RequestContext

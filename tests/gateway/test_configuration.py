@@ -623,6 +623,16 @@ async def test_clients_are_counted_but_not_all_that_they_make_up(start: Start) -
     assert len([line for line in counted if "_total{" in line]) < 120
 
 
+async def test_an_operation_is_counted_once_whatever_its_client_accepts(start: Start) -> None:
+    client = await start("")
+    client.headers.update({"graphql-client-name": "counted-once"})
+    # What urql says of itself.
+    client.headers["accept"] = "application/json, text/event-stream, multipart/mixed"
+    await ask(client, "{ whoami }")
+    metrics = (await client.get("/metrics")).text
+    assert 'operations_total{client="counted-once",version=""} 1.0' in metrics
+
+
 async def test_the_command_serves_what_the_file_says_and_logs_who_asks(
     behind: Behind, tmp_path: Path
 ) -> None:
