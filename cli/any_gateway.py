@@ -20,9 +20,15 @@ def run(supergraph: str, settings: Path | None, *, host: str, port: int) -> None
         serving.run_standalone(supergraph, told, listener)
 
 
-def settings(path: Path | None) -> str:
-    """All settings as YAML, those that the file lacks included."""
-    return configuration.masked(_read(path))
+def settings(path: Path | None, supergraph: str | None) -> str:
+    """All settings as YAML, those that the file lacks included.
+
+    Raises what is wrong with them, also for a supergraph if there is one.
+    """
+    told = _read(path)
+    if supergraph is not None:
+        serving.check_standalone(supergraph, told)
+    return configuration.masked(told)
 
 
 def schema() -> str:

@@ -202,7 +202,7 @@ def gateway(
     if schema:
         click.echo(any_gateway.schema())
     elif check:
-        click.echo(any_gateway.settings(settings), nl=False)
+        click.echo(any_gateway.settings(settings, supergraph), nl=False)
     elif supergraph is None:
         raise click.UsageError("Missing option '--supergraph'.")
     else:

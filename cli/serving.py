@@ -17,6 +17,7 @@ from importlib import import_module
 import uvicorn
 import uvloop
 from click import ClickException
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from cli import connections, replicas, worker
@@ -149,22 +150,44 @@ def run_standalone(supergraph: str, told: Configuration, listener: socket.socket
 
 
 async def _serve_standalone(supergraph: str, told: Configuration, listener: socket.socket) -> None:
-    watched = TelemetrySettings(**told.telemetry.model_dump())
-    logger.configure(watched, service="gateway")
-    flush = telemetry.configure(watched, service="gateway")
+    flush = _watched(told)
     draining = asyncio.Event()
     try:
-        app = await standalone.create(supergraph, told, draining=draining)
+        app = await _standalone(supergraph, told, draining)
+        settings = HttpSettings(
+            max_body_bytes=told.server.max_body_bytes,
+            drain_seconds=told.server.drain_seconds,
+            # What takes longer to arrive than these settings allow is never answered.
+            request_timeout_seconds=min(600, told.server.timeout_seconds),
+        )
+        await Server(_configuration(app, settings), draining, None).serve(sockets=[listener])
+    finally:
+        flush()
+
+
+def check_standalone(supergraph: str, told: Configuration) -> None:
+    """Raises what would stop the start of `run_standalone`."""
+
+    async def check() -> None:
+        app = await _standalone(supergraph, told, asyncio.Event())
+        async with app.router.lifespan_context(app):
+            pass
+
+    _watched(told)
+    uvloop.run(check())
+
+
+def _watched(told: Configuration) -> Callable[[], None]:
+    watched = TelemetrySettings(**told.telemetry.model_dump())
+    logger.configure(watched, service="gateway")
+    return telemetry.configure(watched, service="gateway")
+
+
+async def _standalone(supergraph: str, told: Configuration, draining: asyncio.Event) -> Starlette:
+    try:
+        return await standalone.create(supergraph, told, draining=draining)
     except (ConfigurationError, SupergraphError, SourceUnavailable) as error:
         raise ClickException(f"{supergraph}: {error}") from error
-    settings = HttpSettings(
-        max_body_bytes=told.server.max_body_bytes,
-        drain_seconds=told.server.drain_seconds,
-        # What takes longer to arrive than these settings allow is never answered.
-        request_timeout_seconds=min(600, told.server.timeout_seconds),
-    )
-    await Server(_configuration(app, settings), draining, None).serve(sockets=[listener])
-    flush()
 
 
 async def serve(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -101,6 +102,15 @@ def _one_line(value: SecretStr) -> SecretStr:
     if not set(value.get_secret_value()).isdisjoint("\r\n\0"):
         raise ValueError("a header's value has no line breaks")
     return value
+
+
+def _authorities(path: Path, info: ValidationInfo) -> Path:
+    found = _beside(path, info)
+    try:
+        ssl.create_default_context(cafile=found)
+    except OSError as error:
+        raise ValueError(f"no certificates (PEM) in {found}: {type(error).__name__}") from error
+    return found
 
 
 Text = Annotated[str, AfterValidator(_resolved)]
@@ -313,6 +323,8 @@ class Traffic(_Section):
     retry_pause_seconds: Seconds = 0.1
     max_connections: int = Field(default=100, ge=1)
     """To each subgraph."""
+    ca_file: Annotated[Path, AfterValidator(_authorities)] | None = None
+    """The authorities (PEM) whose certificates subgraphs may have; otherwise the machine's."""
     max_response_bytes: int = Field(default=50_000_000, ge=1_000)
     breaker: Breaker = Breaker()
 
@@ -556,20 +568,18 @@ class Configuration(_Section):
         """What the file says of one subgraph, perhaps nothing."""
         return self.subgraphs.get(name, _NOTHING)
 
-    def check_subgraphs(self, names: Iterable[str]) -> None:
-        """Raise `ConfigurationError` for sections of subgraphs that there are not."""
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        """What is wrong with sections of subgraphs that are not among ``names``."""
         known = set(names)
         sections: dict[str, Iterable[str]] = {
             "subgraphs": self.subgraphs,
             "cost.subgraphs": self.cost.subgraphs,
         }
-        unknown = [
+        return [
             f"{section}.{name}: the supergraph has no such subgraph"
             for section, found in sections.items()
             for name in sorted(set(found) - known)
         ]
-        if unknown:
-            raise ConfigurationError("\n".join(unknown))
 
 
 _NOTHING = SubgraphSection()

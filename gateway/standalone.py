@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,14 @@ from gateway.keys import KeySet
 from gateway.pipeline import Pipeline
 from gateway.propagation import Propagation, ReturnedHeaders, ReturnPropagation, combined
 from gateway.refusals import Refusals
-from gateway.reloading import FileSource, Reloading, Source, UrlSource, is_address
+from gateway.reloading import (
+    FileSource,
+    Reloading,
+    Source,
+    SourceUnavailable,
+    UrlSource,
+    is_address,
+)
 from gateway.runtime import Runtime
 from gateway.security.headers import SECURITY_HEADERS, cors
 from gateway.security.limits import Limits, body_limit
@@ -38,7 +46,7 @@ from gateway.transports.reconnecting import Patience
 from gateway.transports.traffic import CircuitBreakers, Traffic
 from shared.auth import Identity
 from shared.cache import connect
-from shared.config import RedisSettings
+from shared.config import ConfigurationError, RedisSettings
 from shared.logger import get_logger
 from shared.observation import Observed
 from shared.protocols.endpoint import GraphQLEndpoint
@@ -76,7 +84,7 @@ async def create(
     `SupergraphError`, `SourceUnavailable` or `ConfigurationError` when it cannot be served.
     """
     told = configuration or Configuration()
-    authentication, policies = _authentication(told), _policies(told.authorization)
+    mistakes = _Mistakes()
     requested, returned = _propagation(told)
     breakers = _breakers(told)
 
@@ -100,16 +108,25 @@ async def create(
         make_runtime,
         interval_seconds=told.supergraph.interval_seconds,
     )
-    first = await reloading.first()
-    told.check_subgraphs(first.supergraph.subgraphs)
-    await authentication.load()
+    with mistakes.gathered():
+        first = await reloading.first()
+        if unknown := told.unknown(first.supergraph.subgraphs):
+            raise ConfigurationError("\n".join(unknown))
+    authentication = _authentication(told)
+    with mistakes.gathered():
+        await authentication.load()
+    with mistakes.gathered():
+        policies = _policies(told.authorization)
     redis = _redis(told.documents.automatic.redis)
+    with mistakes.gathered():
+        documents = _documents(told.documents, redis)
+    mistakes.tell()
     pipeline = Pipeline(
         first,
         introspection=told.introspection.enabled,
         timeout_seconds=told.server.timeout_seconds,
         switched_on_labels=told.override_labels,
-        documents=_documents(told.documents, redis),
+        documents=documents,
         most_waiting=told.subscriptions.max_waiting,
     )
 
@@ -157,6 +174,28 @@ async def create(
     )
 
 
+class _Mistakes:
+    """Why the gateway cannot be made: all of it."""
+
+    def __init__(self) -> None:
+        self._found: list[Exception] = []
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Go on after a mistake that the block has found."""
+        try:
+            yield
+        except (ConfigurationError, SupergraphError, SourceUnavailable) as error:
+            self._found.append(error)
+
+    def tell(self) -> None:
+        """Raise what was found, if anything was."""
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            raise ConfigurationError("\n".join(map(str, self._found)))
+
+
 def _source(location: str, told: config.Watching) -> Source:
     if not is_address(location):
         return FileSource(Path(location))
@@ -201,16 +240,15 @@ def _transport(
     def headers(context: RequestContext, subgraph: str) -> Mapping[str, str]:
         return requested.to_subgraph(context.headers, subgraph, context.claims)
 
+    authorities = told.traffic.ca_file
     inner = HttpTransport(
-        {
-            name: _subgraph_endpoint(name, info.url, told.of_subgraph(name))
-            for name, info in supergraph.subgraphs.items()
-        },
+        _endpoints(told, supergraph),
         headers,
         timeout_seconds=told.traffic.timeout_seconds,
         max_connections=told.traffic.max_connections,
         max_response_bytes=told.traffic.max_response_bytes,
         received=returned.take if returned else None,
+        tls=ssl.create_default_context(cafile=authorities) if authorities else None,
     )
     return Traffic(
         inner,
@@ -226,19 +264,27 @@ def _transport(
     )
 
 
-def _subgraph_endpoint(name: str, url: str, told: config.SubgraphSection) -> SubgraphEndpoint:
-    try:
-        address = http_address(told.url or url)
-    except ValueError as error:
-        problem = f"the address of {name}: {error}; subgraphs.{name}.url can say another"
-        raise SupergraphError(problem) from error
-    return SubgraphEndpoint(
-        address,
-        subscriptions=told.subscriptions,
-        subscriptions_url=told.subscriptions_url,
-        timeout_seconds=told.timeout_seconds,
-        max_connections=told.max_connections,
-    )
+def _endpoints(told: Configuration, supergraph: Supergraph) -> dict[str, SubgraphEndpoint]:
+    """Where subgraphs are; raises `SupergraphError` that names all without a usable address."""
+    endpoints, problems = {}, []
+    for name, info in supergraph.subgraphs.items():
+        own = told.of_subgraph(name)
+        try:
+            address = http_address(own.url or info.url)
+        except ValueError as error:
+            problems.append(f"the address of {name}: {error}; subgraphs.{name}.url can say another")
+            continue
+        endpoints[name] = SubgraphEndpoint(
+            address,
+            subscriptions=own.subscriptions,
+            subscriptions_url=own.subscriptions_url,
+            timeout_seconds=own.timeout_seconds,
+            max_connections=own.max_connections,
+        )
+    if problems:
+        # A name that is misspelt in the settings explains an address that is missing.
+        raise SupergraphError("\n".join([*problems, *told.unknown(supergraph.subgraphs)]))
+    return endpoints
 
 
 def _propagation(told: Configuration) -> tuple[Propagation, ReturnPropagation]:

@@ -66,12 +66,13 @@ class Connections:
         *,
         max_connections: int,
         max_response_bytes: int,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         parts = urlsplit(url)
         secure = parts.scheme == "https"
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if secure else 80)
-        self._ssl = ssl.create_default_context() if secure else None
+        self._ssl = (tls or ssl.create_default_context()) if secure else None
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         place = parts.netloc.rpartition("@")[2]
         self._head = f"POST {target} HTTP/1.1\r\nhost: {place}\r\n" + _lines(headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -17,6 +18,7 @@ from gateway.transports import streams
 from gateway.transports.connections import Answer, Connections, NotAnswered, TooLarge
 from gateway.transports.forwarding import ForwardedRequest, ForwardedResponse
 from shared import deadline, exact_json
+from shared.logger import get_logger
 from shared.telemetry import current_headers, span
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from gateway.federation.plan import Fetch
 
 __all__ = ["HttpTransport", "StreamLost", "SubgraphEndpoint", "SubgraphUnreachable", "timed_out"]
+
+logger = get_logger(__name__)
 
 _ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 _HEADERS = {"content-type": "application/json", "accept": _ACCEPT}
@@ -59,6 +63,7 @@ class HttpTransport:
 
     ``headers`` gives the headers of a call: who is calling, and what the client
     sent that the subgraph may see.  ``received`` is told those of each answer.
+    ``tls`` says whose certificates are believed, in place of what the machine says.
     """
 
     def __init__(
@@ -70,8 +75,11 @@ class HttpTransport:
         max_connections: int = 100,
         max_response_bytes: int = 50_000_000,
         received: Callable[[RequestContext, str, Sequence[tuple[str, str]]], None] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._received = received
+        self._tls = tls
+        self._unreachable: dict[str, str] = {}
         self._endpoints = endpoints
         self._headers = headers
         self._timeout_seconds = timeout_seconds
@@ -134,6 +142,7 @@ class HttpTransport:
         except streams.StreamRefused as error:
             raise SubgraphError(f"{name} refused the stream.") from error
         except streams.FAILURES as error:
+            self._tell(name, error)
             raise SubgraphUnreachable(f"{name} opened no stream.") from error
         finally:
             await stream.aclose()
@@ -191,11 +200,14 @@ class HttpTransport:
             except TimeoutError as error:
                 raise timed_out(name) from error
             except NotAnswered as error:
+                self._tell(name, error)
                 raise SubgraphUnreachable(f"{name} cannot be reached.") from error
             except TooLarge as error:
                 raise SubgraphError(f"{name} sent a response that is too large.") from error
             except ValueError as error:
                 raise SubgraphError(f"{name} cannot be sent these headers.") from error
+        if self._unreachable:
+            self._unreachable.pop(name, None)
         if self._received is not None:
             self._received(request.context, name, answer.headers)
         return answer
@@ -214,6 +226,13 @@ class HttpTransport:
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=seconds),
         )
+
+    def _tell(self, subgraph: str, error: Exception) -> None:
+        """Log why there is no answer, once for as long as the reason is the same."""
+        reason = str(error) or type(error).__name__
+        if self._unreachable.get(subgraph) != reason:
+            self._unreachable[subgraph] = reason
+            logger.warning("subgraph.unreachable", subgraph=subgraph, reason=reason)
 
     def _remaining(self, subgraph: str) -> float:
         own = self._endpoint(subgraph).timeout_seconds or self._timeout_seconds
@@ -243,6 +262,7 @@ class HttpTransport:
                 _HEADERS,
                 max_connections=endpoint.max_connections or self._max_connections,
                 max_response_bytes=self._max_response_bytes,
+                tls=self._tls,
             )
         return connections
 
@@ -251,7 +271,8 @@ class HttpTransport:
         if session is None:
             session = self._sessions[subgraph] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=self._endpoint(subgraph).max_connections or self._max_connections
+                    limit=self._endpoint(subgraph).max_connections or self._max_connections,
+                    ssl=self._tls or True,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # The longest line of an event stream is twice this.

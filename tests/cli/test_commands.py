@@ -83,15 +83,19 @@ def test_plan_refuses_what_it_cannot_plan_in_one_error(query: str, reason: str) 
     assert reason in result.output
 
 
+def gateway(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: what serves changes the logs, traces and signals of its process."""
+    command = [sys.executable, "-m", "cli", "gateway", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
 def test_gateway_needs_a_supergraph_that_can_be_read(tmp_path: Path) -> None:
     broken = tmp_path / "broken.graphql"
     broken.write_text("type Query { a: Int }")
     for path in (tmp_path / "none.graphql", broken):
-        # A process of its own: what serves changes the logs, traces and signals of its process.
-        command = [sys.executable, "-m", "cli", "gateway", "--supergraph", str(path), "--port=0"]
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = gateway("--supergraph", str(path), "--port=0")
         assert done.returncode == 1
         assert f"Error: {path}: " in done.stderr
 
@@ -112,6 +116,39 @@ def test_gateway_tells_its_settings_and_what_is_wrong_with_them(tmp_path: Path) 
         assert "server.batch_limit: Input should be greater" in wrong.output
         assert "limit: unknown" in wrong.output
     assert run("gateway").exit_code == 2
+
+
+WRONG = """
+subgraphs: {bokks: {url: "http://books"}}
+cost: {subgraphs: {autors: 5}}
+documents: {trusted: {mode: log, manifests: [none.json]}}
+authorization: {policies: {function: "nowhere:decide"}}
+authentication: {issuers: [{keys: {file: keys.json}}]}
+"""
+
+
+def test_all_that_is_wrong_with_settings_and_a_supergraph_is_told_at_once(tmp_path: Path) -> None:
+    supergraph, settings = tmp_path / "supergraph.graphql", tmp_path / "gateway.yaml"
+    text = (ROOT / "supergraph.graphql").read_text()
+    supergraph.write_text(text.replace("http://127.0.0.1:4003/graphql", "4003"))
+    settings.write_text(WRONG)
+    (tmp_path / "keys.json").write_text("{}")
+    arguments = ("--supergraph", str(supergraph), "--config", str(settings))
+    for more in ("--port=0", "--check"):
+        done = gateway(*arguments, more)
+        assert done.returncode == 1
+        for mistake in (
+            "the address of billing: not an http(s) address",
+            "subgraphs.bokks: the supergraph has no such subgraph",
+            "cost.subgraphs.autors: the supergraph has no such subgraph",
+            "cannot read the trusted documents",
+            "authorization.policies.function: nowhere:decide",
+            "authentication.issuers: ",
+        ):
+            assert mistake in done.stderr
+    settings.write_text("subgraphs: {billing: {url: 'http://billing'}}")
+    done = gateway(*arguments, "--check")
+    assert (done.returncode, done.stdout[:7]) == (0, "server:")
 
 
 def test_wrong_settings_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import gzip
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -14,11 +12,9 @@ from typing import Any
 
 import pytest
 import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.transports.connections import Answer, Connections, NotAnswered, TooLarge
+from tests.support.certificates import certified
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -320,7 +316,7 @@ async def test_a_value_beyond_latin_1_goes_as_utf_8() -> None:
 def test_a_certificate_is_checked(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context = _certified(tmp_path)
+    context = certified(tmp_path)
 
     async def test() -> None:
         async with serving(Server(FINE), context) as connections:
@@ -333,28 +329,21 @@ def test_a_certificate_is_checked(
     run(test())
 
 
-def _certified(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a subgraph")])
-    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(here, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-    return context
+def test_a_certificate_for_another_name_is_refused(run: Run, tmp_path: Path) -> None:
+    context = certified(tmp_path)
+    trusting = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
+    bounds = {"max_connections": 1, "max_response_bytes": 1_000}
+
+    async def test() -> None:
+        server = Server(FINE)
+        async with serving(server, context):
+            named = Connections(server.url, {}, **bounds, tls=trusting)
+            assert (await post(named)).body == b"ok"
+            elsewhere = server.url.replace("127.0.0.1", "localhost")
+            misnamed = Connections(elsewhere, {}, **bounds, tls=trusting)
+            with pytest.raises(NotAnswered, match="not valid for 'localhost'"):
+                await post(misnamed)
+            named.close()
+            assert len(server.requests) == 1
+
+    run(test())

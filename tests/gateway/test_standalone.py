@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -24,9 +25,12 @@ from shared.auth import ANONYMOUS, Identity
 from shared.protocols.endpoint import GraphQLEndpoint
 from shared.protocols.http import GraphQLHTTP
 from shared.protocols.websocket import GraphQLWebSocket
+from tests.cli.test_dev import free_port
 from tests.clients import node, npm_packages
 from tests.gateway.bookshop import SDL, Bookshop, make_bookshop
+from tests.gateway.test_configuration import until_up
 from tests.serving import serving
+from tests.support.nexus import ROOT
 
 
 @dataclass
@@ -237,3 +241,32 @@ async def test_a_label_that_overrides_nothing_is_warned_of(tmp_path: Path) -> No
         await standalone.create(str(path), told, draining=asyncio.Event())
     (warning,) = [one for one in logs if one["event"] == "override_labels.unknown"]
     assert warning["labels"] == ["no-such-label"]
+
+
+async def test_traces_are_sent_when_the_command_is_stopped(
+    running: Running, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    sent = asyncio.Queue[str]()
+
+    async def collector(scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        await request.body()
+        sent.put_nowait(request.url.path)
+        await Response()(scope, receive, send)
+
+    async with serving(collector, lifespan="off") as collecting:
+        settings = tmp_path / "gateway.yaml"
+        settings.write_text(f"telemetry: {{otlp_endpoint: '{collecting}'}}")
+        port = free_port()
+        arguments = f"gateway --supergraph {running.path} --config {settings} --port {port}"
+        command = [sys.executable, "-m", "cli", *arguments.split()]
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
+        try:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as own:
+                await until_up(own)
+                await own.post("/graphql", json={"query": "{ whoami }"})
+        finally:
+            process.terminate()
+            code = await process.wait()
+        assert code == 0
+        assert sent.get_nowait() == "/v1/traces"
