@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gateway.masking import quotable
 from shared.protocols.service import GraphQLResult
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def written(increment: Increment, written_in: IncrementalFormat) -> GraphQLResul
         part["pending"] = [_place(one) | {"id": one.id} for one in increment.pending]
     first = increment.response
     if first is not None:
-        return GraphQLResult(first.data, first.errors, first.extensions, part=part)
+        return GraphQLResult(first.data, quotable(first.errors), first.extensions, part=part)
     part.update(_completed(increment) if announces else _patched(increment))
     return GraphQLResult(part=part, follows=True)
 
@@ -59,4 +60,4 @@ def _completed(increment: Increment) -> dict[str, Any]:
 
 
 def _errors(patch: Patch) -> dict[str, Any]:
-    return {"errors": patch.errors} if patch.errors else {}
+    return {"errors": quotable(patch.errors)} if patch.errors else {}

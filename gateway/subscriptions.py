@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import Counter, Gauge
 
+from gateway.masking import quotable
 from shared.deadline import deadline
 from shared.protocols.lifetime import closing
 from shared.protocols.problems import error_entry, internal_entry
@@ -125,7 +126,8 @@ class _Upstream:
         _UPSTREAMS.inc()
         try:
             async for response in responses:
-                result = GraphQLResult(response.data, response.errors, response.extensions)
+                errors = quotable(response.errors)
+                result = GraphQLResult(response.data, errors, response.extensions)
                 for listener in self.listeners:
                     listener.offer(result)
                 # Events may come without a pause; those who listen need one.

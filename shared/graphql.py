@@ -13,7 +13,6 @@ from typing import Any, Generic, NewType, TypeVar
 import orjson
 import strawberry
 from graphql import GraphQLError
-from opentelemetry import trace
 from strawberry.federation.schema import Schema
 from strawberry.federation.schema_directives import ListSize
 from strawberry.schema.config import StrawberryConfig
@@ -23,6 +22,7 @@ from shared.auth import Identity
 from shared.errors import BadUserInput, NexusError, NotFound
 from shared.execution import serve_entities
 from shared.logger import get_logger
+from shared.protocols.problems import to_quote
 
 __all__ = [
     "PAGED",
@@ -242,7 +242,6 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
         formatted.setdefault("extensions", {}).setdefault("code", "BAD_USER_INPUT")
     else:
         logger.error("resolver.failed", path=error.path, exc_info=original)
-        trace_id = format(trace.get_current_span().get_span_context().trace_id, "032x")
         formatted["message"] = "Something went wrong on our side."
-        formatted["extensions"] = {"code": "INTERNAL", "traceId": trace_id}
+        formatted["extensions"] = {"code": "INTERNAL", **to_quote()}
     return formatted

@@ -18,7 +18,7 @@ from gateway.transports import streams
 from gateway.transports.connections import Answer, Connections, NotAnswered, TooLarge
 from gateway.transports.forwarding import ForwardedRequest, ForwardedResponse
 from shared import deadline, exact_json
-from shared.logger import get_logger
+from shared.logger import get_logger, request_id
 from shared.telemetry import current_headers, span
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class HttpTransport:
         """One response per event; raises `StreamLost` when opening it again may help."""
         name = request.fetch.subgraph
         endpoint = self._endpoint(name)
-        headers = {**self._headers(request.context, name), **current_headers()}
+        headers = {**_id(), **self._headers(request.context, name), **current_headers()}
         body = _body(request.fetch, request.variables)
         stream = streams.open_stream(
             self._session(name),
@@ -189,6 +189,7 @@ class HttpTransport:
             raise timed_out(name)
         with span(f"fetch {name}"):
             headers = {
+                **_id(),
                 **self._headers(request.context, name),
                 **current_headers(),
                 deadline.HEADER: str(int(seconds * 1000)),
@@ -289,6 +290,12 @@ class _Envelope(msgspec.Struct):
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
+
+
+def _id() -> dict[str, str]:
+    """The request's id, so that the subgraph's logs and errors say the same one as ours."""
+    name = request_id.get()
+    return {"x-request-id": name} if name is not None else {}
 
 
 def _body(fetch: Fetch, variables: Mapping[str, Any]) -> bytes:

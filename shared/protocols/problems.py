@@ -8,10 +8,10 @@ from typing import Any
 from opentelemetry import trace
 
 from shared.errors import NexusError
-from shared.logger import get_logger
+from shared.logger import get_logger, request_id
 from shared.protocols.service import GraphQLResult
 
-__all__ = ["error_entry", "internal_entry", "refusal", "request_error"]
+__all__ = ["error_entry", "internal_entry", "refusal", "request_error", "to_quote"]
 
 logger = get_logger(__name__)
 
@@ -42,15 +42,17 @@ def refusal(error: Exception) -> GraphQLResult:
     """The answer to a request that ended in this exception.
 
     An expected failure is shown as it is; a bug is logged here, once, and shown
-    as ``INTERNAL`` with the trace id.
+    as ``INTERNAL`` with the ids of the trace and the request.
     """
     if isinstance(error, NexusError):
+        # What the client can do nothing about, it can tell us of.
+        told = to_quote() if error.status >= 500 else {}
         return request_error(
             str(error),
             code=error.code,
             status=error.status,
             headers={"www-authenticate": "Bearer"} if error.status == 401 else {},
-            extensions=error.details,
+            extensions={**error.details, **told},
         )
     return GraphQLResult(errors=(internal_entry(error),), status=500)
 
@@ -58,5 +60,11 @@ def refusal(error: Exception) -> GraphQLResult:
 def internal_entry(error: BaseException) -> dict[str, Any]:
     """The entry for a bug, which is logged here with its traceback."""
     logger.error("graphql.internal_error", exc_info=error)
+    return error_entry(NexusError.message, code=NexusError.code, extensions=to_quote())
+
+
+def to_quote() -> dict[str, str]:
+    """The ids by which what happened is found in traces and logs."""
     trace_id = format(trace.get_current_span().get_span_context().trace_id, "032x")
-    return error_entry(NexusError.message, code=NexusError.code, extensions={"traceId": trace_id})
+    name = request_id.get()
+    return {"traceId": trace_id, **({"requestId": name} if name is not None else {})}

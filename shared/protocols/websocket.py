@@ -10,6 +10,7 @@ was idle, 1009 says that a message was too long.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
@@ -21,6 +22,7 @@ from starlette.requests import HTTPConnection
 
 from shared import exact_json
 from shared.errors import BadRequest, NexusError, Unavailable
+from shared.logger import get_logger, request_id
 from shared.protocols.lifetime import closing, first_of
 from shared.protocols.openings import Openings
 from shared.protocols.problems import error_entry, internal_entry
@@ -35,7 +37,10 @@ __all__ = ["SUBPROTOCOL", "GraphQLWebSocket"]
 
 C = TypeVar("C")
 
+logger = get_logger(__name__)
+
 SUBPROTOCOL = "graphql-transport-ws"
+_LONGEST_NAME = 100
 
 
 class _Closed(Exception):
@@ -53,7 +58,8 @@ class GraphQLWebSocket(Generic[C]):
     ``make_context`` sees the connection and the payload of its init message; a
     `NexusError` it raises closes the connection with 4403, the code after which
     clients log in and try again.  ``expires_at`` tells until when (seconds since
-    the epoch) what it returned may be used.  A browser's socket is accepted from
+    the epoch) what it returned may be used.  Each operation has a request id of its
+    own: that of the connection, and a number.  A browser's socket is accepted from
     pages of our own host and of ``allowed_origins`` only, since it may carry
     cookies.
     """
@@ -129,6 +135,8 @@ class _Connection(Generic[C]):
         self._context: C | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._used = False
+        self._name = request_id.get() or secrets.token_hex(16)
+        self._count = 0
 
     async def run(self) -> None:
         try:
@@ -262,6 +270,10 @@ class _Connection(Generic[C]):
 
     async def _run(self, operation_id: str, request: GraphQLRequest) -> None:
         label = orjson.dumps(operation_id)
+        self._count += 1
+        # Its own, since a socket stays for hours.
+        request_id.set(f"{self._name}.{self._count}")
+        began = time.perf_counter()
         try:
             assert self._context is not None
             results = await self._server.service.subscribe(request, self._context)
@@ -273,6 +285,12 @@ class _Connection(Generic[C]):
             pass
         except Exception as error:  # noqa: BLE001 - the edge: logged, and told to the client
             await self._error(label, [internal_entry(error)])
+        finally:
+            logger.info(
+                "websocket.operation",
+                operation=(request.operation_name or "")[:_LONGEST_NAME] or None,
+                duration_ms=round((time.perf_counter() - began) * 1000, 2),
+            )
 
     async def _refuse(self, operation_id: str) -> None:
         limit = f"At most {self._server.max_operations} operations at a time."

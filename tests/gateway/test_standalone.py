@@ -16,6 +16,8 @@ import pytest
 import structlog
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from gateway import standalone
 from gateway.configuration import Configuration, Watching
@@ -109,7 +111,7 @@ async def test_metrics_do_not_grow_with_what_clients_make_up(
 async def test_only_headers_that_the_rules_name_reach_subgraphs(
     running: Running, client: httpx.AsyncClient
 ) -> None:
-    await client.post(
+    response = await client.post(
         running.graphql,
         json={"query": "{ whoami }"},
         headers={"authorization": "Bearer theirs", "x-secret": "1", "accept-language": "pt"},
@@ -118,6 +120,7 @@ async def test_only_headers_that_the_rules_name_reach_subgraphs(
     assert headers["authorization"] == "Bearer theirs"
     assert headers["accept-language"] == "pt"
     assert "x-secret" not in headers
+    assert headers["x-request-id"] == response.headers["x-request-id"]
     assert "traceparent" in headers or "x-nexus-timeout-ms" in headers
 
 
@@ -241,6 +244,50 @@ async def test_a_label_that_overrides_nothing_is_warned_of(tmp_path: Path) -> No
         await standalone.create(str(path), told, draining=asyncio.Event())
     (warning,) = [one for one in logs if one["event"] == "override_labels.unknown"]
     assert warning["labels"] == ["no-such-label"]
+
+
+async def test_what_hides_its_cause_says_the_id_under_which_the_logs_tell_it(
+    running: Running, client: httpx.AsyncClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ids = ["of-json", "of-sse", "of-parts"]
+    for accept, name in zip(
+        ("application/json", "text/event-stream", "multipart/mixed"), ids, strict=True
+    ):
+        headers = {"accept": accept, "x-request-id": name}
+        response = await client.post(
+            running.graphql, json={"query": "{ bug whoami }"}, headers=headers
+        )
+        assert response.headers["x-request-id"] == name
+        assert f'"requestId":"{name}"' in response.text
+    url = running.graphql.replace("http", "ws")
+    async with connect(
+        url,
+        subprotocols=[Subprotocol("graphql-transport-ws")],
+        additional_headers={"x-request-id": "socket"},
+    ) as socket:
+        await socket.send('{"type": "connection_init"}')
+        await socket.recv()
+        for number in ("1", "2"):
+            payload = {"query": "query Broken { bug whoami }", "operationName": "Broken"}
+            message = {"id": number, "type": "subscribe", "payload": payload}
+            await socket.send(json.dumps(message))
+            answer = json.loads(await socket.recv())
+            (error,) = answer["payload"]["errors"]
+            assert error["message"] == "Something went wrong on our side."
+            assert error["extensions"]["code"] == "INTERNAL"
+            assert error["extensions"]["requestId"] == f"socket.{number}"
+            await socket.recv()
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    logged = [line for line in lines if line["event"] == "graphql.masked_errors"]
+    assert [line["request_id"] for line in logged] == [*ids, "socket.1", "socket.2"]
+    assert logged[0]["first"] == [{"code": "INTERNAL", "subgraph": "authors", "path": "bug"}]
+
+
+async def test_what_tells_its_cause_needs_no_id(
+    running: Running, client: httpx.AsyncClient
+) -> None:
+    answer = await ask(client, running, '{ author(id: "9") { id } }')
+    assert answer["errors"][0]["extensions"] == {"code": "NOT_FOUND", "serviceName": "authors"}
 
 
 async def test_traces_are_sent_when_the_command_is_stopped(
