@@ -92,21 +92,26 @@ class _Nulls:
         self._originals = originals
         aliases = executable.plan.key_aliases
         self._reports = {report.fetch.id: report for report in reports}
+        self._called = {report.fetch.id: set(_brought(report.fetch, aliases)) for report in reports}
         self._brought = {
-            report.fetch.id: set(_brought(report.fetch, aliases)) for report in reports
+            fetch_id: {keys for _, keys in called} for fetch_id, called in self._called.items()
         }
         of_fetch = {id(error): report for report in reports for error in report.errors}
         self._reasons = [
-            _Reason(error, list(error["path"]), of_fetch.get(id(error)))
+            _Reason(error, list(error.get("path", ())), of_fetch.get(id(error)))
             for error in errors
-            if error.get("path")
+            if error.get("path") or id(error) in of_fetch
         ]
 
     def explain(self, path: Path) -> dict[str, Any] | None:
         """What is known of a null there; None if it is a subgraph's own answer."""
-        reason = self._at_or_below(path) or self._of_its_fetch(path)
+        return self._told(path, path) or self._unanswered(path)
+
+    def _told(self, path: Path, began: Path) -> dict[str, Any] | None:
+        """What errors say of a null that began at a place; None if they say nothing."""
+        reason = self._at_or_below(began) or self._of_its_fetch(began)
         if reason is None:
-            return self._unanswered(path)
+            return None
         extensions = reason.error.get("extensions", {})
         report = reason.report or self._bringing(reason.path)
         fetch = report.fetch if report is not None else None
@@ -128,14 +133,17 @@ class _Nulls:
         if not self._reports:
             return None
         keys, data = _keys(path), next(iter(self._reports.values())).data
-        steps = [
-            step
+        sources = [
+            (step, call)
             for step in self._executable.steps
-            if step.fetch.id in self._brought and keys in self._brought[step.fetch.id]
+            for call in step.calls or (None,)
+            if (call and call.builder.entities.alias, keys) in self._called.get(step.fetch.id, ())
         ]
-        found = why_unanswered(self._executable, data, self._answers, steps, path)
+        found = why_unanswered(self._executable, data, self._answers, sources, path)
         if found is None:
             return None
+        if found.path != path and (before := self._told(path, found.path)) is not None:
+            return before
         return {
             "path": path,
             "reason": {
@@ -181,11 +189,13 @@ class _Nulls:
 
     def _failure(self, fetch_id: int, path: Path) -> _Reason | None:
         report = self._reports[fetch_id]
-        for one in self._reasons:
-            if one.report is report and path[: len(one.path)] == one.path:
+        reasons = [one for one in self._reasons if one.report is report]
+        for one in reasons:
+            if path[: len(one.path)] == one.path:
                 return one
         if report.sent:
-            return None
+            # Of several places that a fetch brings nothing to, its error names the first.
+            return reasons[0] if reasons and not self._answers.get(fetch_id) else None
         # It had nothing to ask about, since one before it failed.
         before = (self._failure(each, path) for each in report.fetch.depends_on)
         return next((one for one in before if one is not None), None)
@@ -252,8 +262,11 @@ def _fields(
             yield from _fields(schema, schema.type_map[one.on], one.selections, key)
 
 
-def _brought(fetch: Fetch, aliases: Mapping[str, str]) -> Iterator[Keys]:
-    """The places in the response, without list steps, at which a fetch brings something."""
+def _brought(fetch: Fetch, aliases: Mapping[str, str]) -> Iterator[tuple[str | None, Keys]]:
+    """The places in the response, without list steps, at which a fetch brings something.
+
+    Each with the response key of the `_entities` call that does, if one does.
+    """
     (operation,) = parse(fetch.document, no_location=True).definitions
     assert isinstance(operation, OperationDefinitionNode)
     places: dict[str, list[Keys]] = {
@@ -264,7 +277,8 @@ def _brought(fetch: Fetch, aliases: Mapping[str, str]) -> Iterator[Keys]:
         rest = keys[1:] if places else keys
         for start in starts or ():
             if rest:
-                yield tuple(aliases.get(key, key) for key in (*start, *rest))
+                brought = tuple(aliases.get(key, key) for key in (*start, *rest))
+                yield (keys[0] if places else None), brought
 
 
 def _selected(selection_set: SelectionSetNode, above: Keys = ()) -> Iterator[Keys]:

@@ -37,32 +37,35 @@ def why_unanswered(
     executable: ExecutablePlan,
     data: dict[str, Any],
     answers: Mapping[int, Mapping[str, Any] | None],
-    steps: Sequence[Step],
+    sources: Sequence[tuple[Step, Call | None]],
     path: Path,
 ) -> Unanswered | None:
     """Why a response has a null at a place; None if a subgraph answered null there.
 
     ``data`` is what all subgraphs answered together, and ``answers`` by the id of a
-    fetch what each did.  ``steps`` are those that bring something to the place.
+    fetch what each did.  ``sources`` are what brings something to the place: fetches,
+    and their `_entities` calls.
     """
     objects, value = _follow(data, path)
     if value is None:
         return None
     if value is not _ABSENT:
-        fetch = steps[0].fetch if steps else None
+        visible = executable.supergraph.api_schema.type_map
+        if isinstance(value, dict) and type_name_of(value) in visible:
+            return None
+        fetch = sources[0][0].fetch if sources else None
         return Unanswered("INACCESSIBLE", "Clients may not see what was answered.", path, fetch)
     aliases = executable.plan.key_aliases
-    for step in steps:
-        for call in step.calls:
-            for depth, one in objects:
-                found = _of_entity(step, call, data, one, answers)
-                if found is not None:
-                    code, message, key = found
-                    below = [aliases.get(key, key)] if key else path[depth:]
-                    return Unanswered(code, message, [*path[:depth], *below], step.fetch)
-        if not step.calls:
+    for step, call in sources:
+        if call is None:
             message = f"{step.fetch.subgraph} left it out of its answer."
             return Unanswered("NOT_ANSWERED", message, path, step.fetch)
+        for depth, one in objects:
+            found = _of_entity(step, call, data, one, answers)
+            if found is not None:
+                code, message, key = found
+                below = [aliases.get(key, key)] if key else path[depth:]
+                return Unanswered(code, message, [*path[:depth], *below], step.fetch)
     message = "No subgraph that could be asked here has it."
     return Unanswered("NOT_ASKED", message, path, None)
 

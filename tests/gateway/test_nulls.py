@@ -120,6 +120,21 @@ async def test_a_fetch_that_failed_is_told_at_every_null_it_left() -> None:
     }
 
 
+async def test_a_fetch_of_several_places_that_failed_is_told_at_each() -> None:
+    query = "{ a: parcels { weight } b: parcels { weight id } }"
+    once = [{"__typename": "Parcel", "id": "1"}]
+    found = await nulls(query, {0: answer({"a": once, "b": once}), 1: broken()})
+    assert [each["path"] for each in found] == [["a", 0, "weight"], ["b", 0, "weight"]]
+    assert {each["reason"]["message"] for each in found} == {"b cannot be reached."}
+
+
+async def test_root_fields_of_a_fetch_that_failed_are_told_why() -> None:
+    found = await nulls("{ a: parcels { id } b: parcels { note } }", {0: broken()})
+    assert [each["path"] for each in found] == [["a"], ["b"]]
+    assert {each["reason"]["message"] for each in found} == {"b cannot be reached."}
+    assert {each["reason"]["fetch"] for each in found} == {0}
+
+
 async def test_a_null_that_may_not_be_is_followed_down_to_where_it_began() -> None:
     sender = {"sender": {"name": None, "nick": None}}
     said = {"message": "No name.", "path": ["_entities", 1, "sender", "name"]}
