@@ -13,11 +13,30 @@ from gateway.configuration import Configuration
 from shared.config import ConfigurationError
 
 
-def run(supergraph: str, settings: Path | None, *, host: str, port: int) -> None:
-    """Serves until SIGTERM or SIGINT; wrong settings are told before a port opens."""
+def run(
+    supergraph: str,
+    settings: Path | None,
+    *,
+    address: tuple[str, int],
+    workers: int,
+    inherited: tuple[int, int] | None,
+) -> int:
+    """Serves until SIGTERM or SIGINT; wrong settings are told before a port opens.
+
+    One of several processes has ``inherited`` its listening socket, and that of its parent.
+    """
     told = _read(settings)
-    with serving.listen(host, port) as listener:
-        serving.run_standalone(supergraph, told, listener)
+    if inherited is not None:
+        listener, parent = map(serving.inherited, inherited)
+        serving.run_standalone(supergraph, told, listener, parent)
+        return 0
+    with serving.listen(*address) as listener:
+        if workers == 1:
+            serving.run_standalone(supergraph, told, listener, None)
+            return 0
+        arguments = ["gateway", "--supergraph", supergraph]
+        arguments += ["--config", str(settings)] if settings is not None else []
+        return serving.run_several_standalone(arguments, told, listener, workers)
 
 
 def settings(path: Path | None, supergraph: str | None) -> str:

@@ -21,6 +21,7 @@ P = ParamSpec("P")
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 PORT = click.IntRange(0, 65535)
+WORKERS = click.IntRange(1, 256)
 PROCESSES = ("all", "gateway", "users", "orgs", "billing", "storage")
 
 
@@ -182,6 +183,9 @@ def seed(url: str) -> None:
 @click.option("--config", "settings", type=FILE, help="The settings, in YAML.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=4000, show_default=True, type=PORT, help="Where to listen.")
+@click.option("--workers", default=1, show_default=True, type=WORKERS, help="How many processes.")
+@click.option("--inherit", type=int, hidden=True, help="Serve on this open socket.")
+@click.option("--parent", type=int, hidden=True, help="Serve until this open socket is closed.")
 @click.option("--check", is_flag=True, help="Print all settings, secrets masked; serve nothing.")
 @click.option("--schema", is_flag=True, help="Print the JSON schema of the settings' file.")
 def gateway(
@@ -190,6 +194,9 @@ def gateway(
     settings: Path | None,
     host: str,
     port: int,
+    workers: int,
+    inherit: int | None,
+    parent: int | None,
     check: bool,
     schema: bool,
 ) -> None:
@@ -206,7 +213,12 @@ def gateway(
     elif supergraph is None:
         raise click.UsageError("Missing option '--supergraph'.")
     else:
-        any_gateway.run(supergraph, settings, host=host, port=port)
+        inherited = None if inherit is None or parent is None else (inherit, parent)
+        sys.exit(
+            any_gateway.run(
+                supergraph, settings, address=(host, port), workers=workers, inherited=inherited
+            )
+        )
 
 
 @main.command()

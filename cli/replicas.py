@@ -49,7 +49,7 @@ async def run(command: Sequence[str], listener: socket.socket, count: int) -> in
     """Keeps ``count`` processes until SIGTERM or SIGINT; returns the exit code.
 
     It is 1 when one of them cannot start, or dies again and again: then all stop.
-    A process is told by ``--inherit`` and ``--parent`` which sockets it has.
+    ``command`` is told its sockets by ``--inherit`` and ``--parent``.
     """
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from importlib import import_module
@@ -37,6 +37,7 @@ from shared.config import (
 )
 
 GRACE = 15
+_COMMAND = (sys.executable, "-m", "cli")
 log = logger.get_logger(__name__)
 WhenReady = Callable[[], Awaitable[None]]
 
@@ -134,22 +135,41 @@ def run(
     _end_well_when_asked()
     if parent is None and settings.http.workers > 1:
         logger.configure(settings.telemetry, service=what)
-        command = [sys.executable, "-m", "cli", "serve", what]
+        command = [*_COMMAND, "serve", what]
         return uvloop.run(replicas.run(command, listener, settings.http.workers))
-    when_ready = partial(replicas.stay_with, parent) if parent is not None else None
     with _uncollected():
-        uvloop.run(serve(what, settings, listener, when_ready=when_ready))
+        uvloop.run(serve(what, settings, listener, when_ready=_when_ready(parent)))
     return 0
 
 
-def run_standalone(supergraph: str, told: Configuration, listener: socket.socket) -> None:
+def _when_ready(parent: socket.socket | None) -> WhenReady | None:
+    return partial(replicas.stay_with, parent) if parent is not None else None
+
+
+def run_standalone(
+    supergraph: str, told: Configuration, listener: socket.socket, parent: socket.socket | None
+) -> None:
     """Serves any supergraph until SIGTERM or SIGINT."""
     _end_well_when_asked()
     with _uncollected():
-        uvloop.run(_serve_standalone(supergraph, told, listener))
+        uvloop.run(_serve_standalone(supergraph, told, listener, _when_ready(parent)))
 
 
-async def _serve_standalone(supergraph: str, told: Configuration, listener: socket.socket) -> None:
+def run_several_standalone(
+    arguments: Sequence[str], told: Configuration, listener: socket.socket, count: int
+) -> int:
+    """Like `run_standalone` in ``count`` processes, each of them this command."""
+    _end_well_when_asked()
+    _watched(told)
+    return uvloop.run(replicas.run([*_COMMAND, *arguments], listener, count))
+
+
+async def _serve_standalone(
+    supergraph: str,
+    told: Configuration,
+    listener: socket.socket,
+    when_ready: WhenReady | None,
+) -> None:
     flush = _watched(told)
     draining = asyncio.Event()
     try:
@@ -160,7 +180,7 @@ async def _serve_standalone(supergraph: str, told: Configuration, listener: sock
             # What takes longer to arrive than these settings allow is never answered.
             request_timeout_seconds=min(600, told.server.timeout_seconds),
         )
-        await Server(_configuration(app, settings), draining, None).serve(sockets=[listener])
+        await Server(_configuration(app, settings), draining, when_ready).serve(sockets=[listener])
     finally:
         flush()
 

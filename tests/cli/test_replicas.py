@@ -85,15 +85,20 @@ def settings(billing: str, redis: str) -> dict[str, str]:
     }
 
 
-def command(port: int) -> list[str]:
-    return [sys.executable, "-m", "cli", "serve", "gateway", f"--port={port}"]
+SERVE = ("serve", "gateway")
+
+
+def command(port: int, arguments: tuple[str, ...] = SERVE) -> list[str]:
+    return [sys.executable, "-m", "cli", *arguments, f"--port={port}"]
 
 
 @asynccontextmanager
-async def started(environment: dict[str, str]) -> AsyncIterator[Served]:
+async def started(
+    environment: dict[str, str], arguments: tuple[str, ...] = SERVE
+) -> AsyncIterator[Served]:
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        *command(port), cwd=ROOT, env=environment, stderr=subprocess.PIPE
+        *command(port, arguments), cwd=ROOT, env=environment, stderr=subprocess.PIPE
     )
     served = Served(process, f"http://127.0.0.1:{port}")
     reading = asyncio.create_task(served.read())
@@ -221,6 +226,20 @@ async def test_processes_end_when_their_parent_was_killed(environment: dict[str,
         async with connections(served.url, 8):
             served.process.kill()
             await served.process.wait()
+
+
+async def test_the_gateway_of_any_supergraph_does_so_too(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    settings = tmp_path / "gateway.yaml"
+    settings.write_text(f"subgraphs: {{billing: {{url: '{environment['NEXUS_BILLING__URL']}'}}}}")
+    arguments = ("gateway", "--supergraph=supergraph.graphql", "--workers=2", "--config")
+    async with started(environment, (*arguments, str(settings))) as served:
+        await served.until("server.process_started", 2)
+        async with connections(served.url, 16):
+            pass
+        served.process.terminate()
+        assert await served.process.wait() == 0
 
 
 def ended(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
