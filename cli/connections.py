@@ -151,7 +151,14 @@ def arriving_within(seconds: float) -> type[HttpConnection]:
 
 
 class WebSocketConnection(_Taken, WebSocketsSansIOProtocol):
-    """Does not answer the pings of a client that takes no answers."""
+    """Leaves its end to the application, and unanswered the pings of a client that takes nothing.
+
+    The application is told when the server stops, and knows what is under way.
+    """
+
+    def shutdown(self) -> None:
+        if self.close_sent or not self.handshake_complete:
+            super().shutdown()
 
     def handle_ping(self) -> None:
         if self.writable.is_set():

@@ -134,6 +134,9 @@ class _Connection(Generic[C]):
         self._acknowledged = asyncio.Event()
         self._context: C | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
+        # Those that may still turn out to have one answer.
+        self._answering: set[asyncio.Task[None]] = set()
+        self._is_over = False
         self._used = False
         self._name = request_id.get() or secrets.token_hex(16)
         self._count = 0
@@ -185,6 +188,10 @@ class _Connection(Generic[C]):
 
     async def _over(self) -> None:
         await self._server.openings.over()
+        self._is_over = True
+        # Clients ask again elsewhere what was not answered here, mutations included.
+        if self._answering:
+            await asyncio.wait(self._answering)
         raise _Closed(1012, "Service restart")
 
     async def _idle(self) -> None:
@@ -255,15 +262,19 @@ class _Connection(Generic[C]):
             request = parse_operation(payload)
         except BadRequest as error:
             raise _Closed(4400, str(error)[:120]) from error
+        if self._is_over:
+            return
         full = len(self._operations) >= self._server.max_operations
         task = asyncio.create_task(
             self._refuse(operation_id) if full else self._run(operation_id, request)
         )
         self._operations[operation_id] = task
+        self._answering.add(task)
         self._used = True
         task.add_done_callback(lambda done: self._forget(operation_id, done))
 
     def _forget(self, operation_id: str, task: asyncio.Task[None]) -> None:
+        self._answering.discard(task)
         # The client may have completed this id and used it again.
         if self._operations.get(operation_id) is task:
             del self._operations[operation_id]
@@ -280,6 +291,7 @@ class _Connection(Generic[C]):
             if isinstance(results, GraphQLResult):
                 await self._result(label, results)
             else:
+                self._answering -= {asyncio.current_task()}
                 await self._stream(label, results)
         except _Closed:
             pass

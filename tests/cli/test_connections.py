@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from cli.connections import HttpConnection, WebSocketConnection, arriving_within
 from tests.serving import serving
@@ -151,6 +153,31 @@ async def test_a_client_that_takes_nothing_is_cut_off(app: _App, request_: bytes
             client.sendall(request_)
             async with asyncio.timeout(10):
                 await app.ended.wait()
+
+
+async def test_a_socket_is_ended_by_the_application() -> None:
+    stopping = asyncio.Event()
+
+    class Telling(WebSocketConnection):
+        def shutdown(self) -> None:
+            super().shutdown()
+            stopping.set()
+
+    async def app(_scope: object, _receive: object, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await stopping.wait()
+        await send({"type": "websocket.send", "text": "the last"})
+        await send({"type": "websocket.close", "code": 1012})
+
+    async with serving(app, lifespan="off", http=HttpConnection, ws=Telling) as url:
+        socket = await connect(url.replace("http", "ws"))
+    assert [message async for message in _said(socket)] == ["the last"]
+
+
+async def _said(socket: ClientConnection) -> AsyncIterator[str | bytes]:
+    with suppress(ConnectionClosed):
+        while True:
+            yield await socket.recv()
 
 
 async def test_the_pings_of_a_client_that_takes_nothing_are_not_kept(app: _App) -> None:

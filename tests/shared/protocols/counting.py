@@ -25,10 +25,11 @@ SCHEMA = graphql.build_schema(
 
 @dataclass
 class Counting:
-    """Counts: `add` keeps a total, `count` streams numbers; `waiting` tells that `wait` began."""
+    """Counts: `add` keeps a total, `count` streams numbers; `wait` waits to be told to go on."""
 
     total: int = 0
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    going_on: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     streaming: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -95,9 +96,10 @@ class Counting:
     async def wait(self, _info: object) -> int:
         self.waiting.set()
         try:
-            await asyncio.Event().wait()
-        finally:
+            await self.going_on.wait()
+        except asyncio.CancelledError:
             self.cancelled.set()
+            raise
         return 0
 
     def add(self, _info: object, by: int) -> int:

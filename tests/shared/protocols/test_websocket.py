@@ -189,6 +189,24 @@ async def test_our_own_failure_ends_the_operation_only(served: Served, query: st
         assert "secret" not in json.dumps(message)
 
 
+async def test_a_draining_server_answers_what_is_under_way(served: Served) -> None:
+    async with opened(served) as socket:
+        await init(socket)
+        await say(socket, type="subscribe", id="1", payload={"query": "{ wait }"})
+        await served.service.waiting.wait()
+        served.draining.set()
+        # Whoever asks now is not heard any more, and asks again elsewhere.
+        await say(socket, type="subscribe", id="2", payload={"query": "mutation { add(by: 1) }"})
+        await say(socket, type="ping")
+        assert await hear(socket) == {"type": "pong"}
+        served.service.going_on.set()
+        answer = {"id": "1", "type": "next", "payload": {"data": {"wait": 0}}}
+        assert await hear(socket) == answer
+        assert await hear(socket) == {"id": "1", "type": "complete"}
+        assert await closed(socket) == (1012, "Service restart")
+    assert served.service.total == 0
+
+
 async def test_a_draining_server_asks_to_connect_elsewhere(served: Served) -> None:
     async with opened(served) as socket:
         await init(socket)
