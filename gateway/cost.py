@@ -18,6 +18,7 @@ from gateway.federation.cost import evaluate
 from gateway.federation.transport import SubgraphError
 from gateway.security.limits import note_exceeded
 from shared.errors import NexusError
+from shared.protocols.lifetime import closing
 
 if TYPE_CHECKING:
     from gateway.federation.cost import FetchCost, Number, PlanCost
@@ -158,7 +159,7 @@ def _too_much(subgraph: str) -> str:
 
 @dataclass(slots=True)
 class Bill:
-    """What one operation may cost, and what it has cost so far.
+    """What one operation, or one event of it, may cost, and what it has cost so far.
 
     ``closed`` are subgraphs that it may not ask.
     """
@@ -190,6 +191,11 @@ class Bill:
         if spent and self.limits.actual == "enforce" and fetch.kind == "query":
             message = f"The operation has cost {self.actual}, the limit is {self.limits.most}."
             raise SubgraphError(message, code=_ACTUAL)
+
+    def begin(self) -> None:
+        """Count from nothing again: what each event of a subscription costs is its own."""
+        self.actual = 0
+        self.fetches.clear()
 
     def count(self, fetch: Fetch, data: Mapping[str, Any] | None) -> None:
         """Add what an answer cost."""
@@ -256,5 +262,12 @@ class _Metered:
         self.bill.count(request.fetch, response.data)
         return response
 
-    def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
-        return self.inner.subscribe(request)
+    async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        events = self.inner.subscribe(request)
+        try:
+            async for event in events:
+                self.bill.begin()
+                self.bill.count(request.fetch, event.data)
+                yield event
+        finally:
+            await closing(events)

@@ -7,6 +7,7 @@ execute.  Every step before the last is a look-up for a document seen before.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import (
     AsyncGenerator,
@@ -108,7 +109,7 @@ class Pipeline:
 
     def swap(self, runtime: Runtime) -> None:
         """Run new operations on ``runtime``; those under way end on the one they began with."""
-        self._keep(self._runtime.retire())
+        self._keep(self._runtime.retire()).add_done_callback(_collect_soon)
         self._set(runtime)
         self._keep(self._subscriptions.check(runtime))
 
@@ -277,13 +278,18 @@ class Pipeline:
     ) -> AsyncIterator[GraphQLResult]:
         with runtime.use():
             events = self._subscriptions.open(
-                runtime, work.document, work.planned, work.variables, context
+                runtime, work.document, work.planned, work.variables, context, work.bill
             )
             try:
                 async for result in events:
                     yield result
             finally:
                 await closing(events)
+
+
+def _collect_soon(_: object) -> None:
+    """Free a schema that nobody uses: it is all cycles, and a server collects rarely."""
+    asyncio.get_running_loop().call_soon(gc.collect)
 
 
 def _kept(context: RequestContext) -> dict[str, str]:

@@ -95,7 +95,7 @@ class Planned:
     incremental: IncrementalPlan | None
     weight: int
     cost: PlanCost | None = None
-    """Made where costs are kept."""
+    """Made where costs are kept, or clients may ask for them."""
     overlooked: tuple[Mapping[str, Any], ...] = ()
     uses: int = 0
 
@@ -244,7 +244,8 @@ class Runtime:
             incremental = compile_incremental(executable, primary, deferred)
         except (InvalidRequest, PlanningError, OperationRefused) as error:
             return _Failure(error)
-        cost = compile_cost(self._weights, executable.plan) if self.costs.are_kept else None
+        asked = self.costs.are_kept or self.costs.exposed
+        cost = compile_cost(self._weights, executable.plan) if asked else None
         introspects = _introspects(operation)
         return Planned(executable, introspects, incremental, weight, cost, overlooked)
 

@@ -25,6 +25,9 @@ from shared.protocols.service import GraphQLResult
 
 if TYPE_CHECKING:
     from gateway.context import RequestContext
+    from gateway.cost import Bill
+    from gateway.federation.execution import Response
+    from gateway.federation.transport import SubgraphTransport
     from gateway.runtime import Document, Planned, Runtime
 
 __all__ = ["Subscriptions"]
@@ -106,6 +109,7 @@ class _Upstream:
         planned: Planned,
         variables: Mapping[str, Any],
         context: RequestContext,
+        bill: Bill | None,
     ) -> None:
         self.runtime = runtime
         self.document = document
@@ -113,6 +117,7 @@ class _Upstream:
         self.variables = variables
         # Of the first who listens; the others may see the same.
         self.context = context
+        self.bill = bill if bill is not None and bill.is_metered else None
         self.listeners: set[_Listener] = set()
         self.task: asyncio.Task[None] | None = None
 
@@ -121,13 +126,15 @@ class _Upstream:
         deadline.set(None)
         context = dataclasses.replace(self.context, interrupted=self._interrupt)
         executable = self.planned.executable
-        responses = executable.subscribe(self.runtime.transport, self.variables, context)
+        transport: SubgraphTransport = self.runtime.transport
+        if self.bill is not None:
+            transport = self.bill.over(transport)
+        responses = executable.subscribe(transport, self.variables, context)
         last: GraphQLResult | None = None
         _UPSTREAMS.inc()
         try:
             async for response in responses:
-                errors = quotable(response.errors)
-                result = GraphQLResult(response.data, errors, response.extensions)
+                result = self._result(response)
                 for listener in self.listeners:
                     listener.offer(result)
                 # Events may come without a pause; those who listen need one.
@@ -138,6 +145,12 @@ class _Upstream:
             _UPSTREAMS.dec()
             await closing(responses)
             self.end(last)
+
+    def _result(self, response: Response) -> GraphQLResult:
+        extensions: Mapping[str, Any] = response.extensions
+        if self.bill is not None:
+            extensions = self.bill.close(extensions)
+        return GraphQLResult(response.data, quotable(response.errors), extensions)
 
     def _interrupt(self) -> None:
         for listener in self.listeners:
@@ -179,11 +192,17 @@ class Subscriptions:
         planned: Planned,
         variables: Mapping[str, Any],
         context: RequestContext,
+        bill: Bill | None = None,
     ) -> AsyncIterator[GraphQLResult]:
-        """The events of one client's subscription, until its token expires."""
+        """The events of one client's subscription, until its token expires.
+
+        ``bill`` counts what each event costs, and tells those clients who asked for it.
+        """
         listener = _Listener(self._most_waiting)
-        key = _key(planned, variables, context)
-        upstream = self._join(key, listener, runtime, document, planned, variables, context)
+        key = _key(planned, variables, context, told=bill is not None and bill.told)
+        upstream = self._join(
+            key, listener, _Upstream(runtime, document, planned, variables, context, bill)
+        )
         _LISTENERS.inc()
         try:
             while (result := await self._next(listener, context)) is not None:
@@ -205,20 +224,11 @@ class Subscriptions:
         for upstream in list(self._upstreams.values()):
             upstream.end(None)
 
-    def _join(
-        self,
-        key: _Key,
-        listener: _Listener,
-        runtime: Runtime,
-        document: Document,
-        planned: Planned,
-        variables: Mapping[str, Any],
-        context: RequestContext,
-    ) -> _Upstream:
+    def _join(self, key: _Key, listener: _Listener, new: _Upstream) -> _Upstream:
+        """The open upstream of this key, or else the new one, which is opened."""
         upstream = self._upstreams.get(key)
         if upstream is None or upstream.task is None or upstream.task.done():
-            upstream = _Upstream(runtime, document, planned, variables, context)
-            self._upstreams[key] = upstream
+            upstream = self._upstreams[key] = new
             upstream.listeners.add(listener)
             upstream.task = asyncio.create_task(upstream.pump())
         else:
@@ -248,8 +258,10 @@ class Subscriptions:
             return await listener.next()
 
 
-def _key(planned: Planned, variables: Mapping[str, Any], context: RequestContext) -> _Key:
+def _key(
+    planned: Planned, variables: Mapping[str, Any], context: RequestContext, *, told: bool
+) -> _Key:
     # Nobody shares with a caller without an audience: the context is their own.
     audience = id(context) if context.audience is None else context.audience
     values = json.dumps(variables, sort_keys=True, default=str)
-    return (id(planned.executable), values, audience)
+    return (id(planned.executable), values, audience, told)

@@ -323,6 +323,35 @@ async def test_a_subscription_is_estimated_when_it_is_opened(
     await stream.aclose()  # type: ignore[attr-defined]
 
 
+async def test_each_event_of_a_subscription_costs_its_own(opened: Open, bookshop: Bookshop) -> None:
+    query = "subscription { bookAdded { title author { name } } }"
+    shop = opened(actual="enforce", most=2, exposed=True)
+    shop.context.audience = "everybody"
+    told = await shop.pipeline.subscribe(
+        GraphQLRequest(query, extensions={"cost": True}), shop.context
+    )
+    quiet = await shop.pipeline.subscribe(GraphQLRequest(query), shop.context)
+    assert not isinstance(quiet, GraphQLResult)
+    assert not isinstance(told, GraphQLResult)
+    counted = REGISTRY.get_sample_value
+    labels = {"kind": "subscription", "result": "COST_ACTUAL_TOO_EXPENSIVE"}
+    before = counted("graphql_cost_actual_count", labels) or 0
+    for _ in range(2):
+        bookshop.events.put_nowait("a")
+        event = as_json(await anext(told))
+        # A book and its author, as of the event; and the author as an entity.
+        assert event["data"]["bookAdded"]["author"] == {"name": "Ursula"}
+        cost = event["extensions"]["cost"]
+        assert (cost["estimated"], cost["actual"]) == (3, 3)
+        assert cost["subgraphs"]["books"]["actual"] == 2
+    assert counted("graphql_cost_actual_count", labels) == before + 2
+    await told.aclose()  # type: ignore[attr-defined]
+    await bookshop.closed.wait()
+    bookshop.events.put_nowait("a")
+    assert "extensions" not in as_json(await anext(quiet))
+    await quiet.aclose()  # type: ignore[attr-defined]
+
+
 async def test_a_deferred_operation_is_estimated_as_a_whole_and_counted_at_its_end(
     opened: Open,
 ) -> None:
