@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import AsyncIterator
 from hashlib import sha256
 
@@ -151,6 +153,24 @@ async def test_a_subscription_that_opens_during_a_reload_is_one_of_the_new_super
     found = await opening
     assert isinstance(found, GraphQLResult) == (field == "somethingElse")
     await pipeline.close()
+
+
+async def test_a_supergraph_that_nobody_uses_is_freed_though_little_is_collected() -> None:
+    def made(number: int) -> Runtime:
+        transport = LocalTransport(make_bookshop(Bookshop()))
+        return Runtime(Supergraph.from_sdl(SDL + f"\n# {number}"), transport)
+
+    pipeline = Pipeline(made(0))
+    freed = asyncio.Event()
+    weakref.finalize(pipeline.runtime.supergraph.api_schema, freed.set)
+    gc.disable()
+    try:
+        pipeline.swap(made(1))
+        async with asyncio.timeout(10):
+            await freed.wait()
+    finally:
+        gc.enable()
+        await pipeline.close()
 
 
 async def test_a_subscription_that_a_new_schema_lacks_is_ended(gateway: Gateway) -> None:
