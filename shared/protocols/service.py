@@ -29,7 +29,9 @@ class GraphQLRequest:
     ``query`` is empty when the client names a stored document instead, by
     ``document_id`` or by ``extensions.persistedQuery``.  ``read_only`` is set by
     protocols that must not change anything: HTTP GET.  ``incremental`` names the
-    format in which the client takes deferred fragments after the rest.
+    format in which the client takes deferred fragments after the rest; without one, as
+    over WebSocket and server-sent events, whose protocols have no parts, `@defer` is
+    answered whole, as the specification allows.
     """
 
     query: str

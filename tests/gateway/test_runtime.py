@@ -182,6 +182,23 @@ async def test_an_operation_that_is_too_complex_to_plan_is_cut_off_with_its_own_
         assert error["extensions"]["code"] == "QUERY_PLAN_TOO_COMPLEX"
 
 
+async def test_what_no_subgraph_can_be_asked_for_is_refused_with_its_own_code() -> None:
+    changed = SDL.replace("whoami: String", "whoami: String again: Mutation").replace(
+        "type Mutation @join__type(graph: AUTHORS) {",
+        "type Mutation @join__type(graph: AUTHORS) @join__type(graph: BOOKS) {"
+        " publish: Int @join__field(graph: BOOKS)",
+    )
+    pipeline = Pipeline(runtime(changed))
+    result = await pipeline.execute(GraphQLRequest("{ again { publish } }"), RequestContext())
+    assert result.data is None
+    assert result.errors == [
+        {
+            "message": "Mutation.publish cannot be reached from authors",
+            "extensions": {"code": "QUERY_PLAN_FAILED"},
+        }
+    ]
+
+
 async def test_the_plans_that_ran_most_often_come_first() -> None:
     old = runtime()
     pipeline = Pipeline(old)
