@@ -141,14 +141,14 @@ class Path:
             origin=self.origin,
         )
 
-    def leaf(self, step: Select, cost: int) -> Path:
+    def leaf(self, step: Select) -> Path:
         """Take a leaf field."""
         return Path(
             self,
             step,
             self.node,
             self.members,
-            cost=self.cost + cost,
+            cost=self.cost + 1,
             level=self.level,
             fetches=self.fetches,
             depth=self.depth,

@@ -26,10 +26,10 @@ from gateway.federation.supergraph.model import Kind, named_type
 
 __all__ = ["Search"]
 
-_TIES = 4
-"""How many ways into one node are kept."""
+_TIES = 8
+"""How many ways into one node are kept: fetches of a dearer one may be needed anyway."""
 _NO_CUT = 1_000_000
-_OPTIONS = 8
+_OPTIONS = 16
 """How many candidates are kept for a leaf."""
 
 
@@ -192,7 +192,7 @@ class Search:
     def _has(self, path: Path, selections: Iterable[Selection]) -> bool:
         for selection in selections:
             if isinstance(selection, Fragment):
-                cast = [] if path.node.interface_object else self._cast(path, selection.on)
+                cast = self._cast(path, selection.on)
                 if not all(self._has(inner, selection.selections) for inner in cast):
                     return False
             elif selection.name != TYPENAME.name:
@@ -204,7 +204,7 @@ class Search:
     def _take(self, path: Path, field: Field, edge: Edge) -> Path:
         step = Select(field.key, field.name, field.arguments, edge)
         if edge.target is None:
-            return path.leaf(step, 1)
+            return path.leaf(step)
         provided = self._graph.provided_below(path.provided, field.name, edge.rule.provides)
         return path.select(step, edge.target, provided)
 
@@ -312,9 +312,9 @@ class Search:
         step = Select(field.key, field.name, (), None)
         if path.node.interface_object:
             for jumped in self._to_real_interface(path):
-                yield jumped.leaf(step, 0)
+                yield jumped.leaf(step)
         else:
-            yield path.leaf(step, 0)
+            yield path.leaf(step)
 
     def _fail(self, paths: Sequence[Path], field: Field) -> None:
         """Remember the first selection that could not be resolved."""
@@ -332,11 +332,7 @@ def _cheapest(paths: Sequence[Path]) -> list[Path]:
         by_tail.setdefault((path.node, path.provided, path.origin), []).append(path)
     kept: list[Path] = []
     for tail in by_tail.values():
-        near: list[Path] = []
-        for path in sorted(tail, key=lambda path: path.cost):
-            if not any(other.fetches < path.fetches for other in near):
-                near.append(path)
-        kept += near[:_TIES]
+        kept += sorted(tail, key=lambda path: path.cost)[:_TIES]
     kept.sort(key=lambda path: path.cost)
     return kept
 
