@@ -54,7 +54,7 @@ def plan(
         raise PlanningError(f"The supergraph has no {operation.kind.value} type.")
     selections = normalize_root(supergraph, operation.selections, root)
     keys = Keys.of(supergraph, selections, root)
-    fetches = Fetches(graph, keys, root, _KINDS[operation.kind])
+    fetches = Fetches(graph, keys, _KINDS[operation.kind])
     steps = Budget(budget)
     add = _add if operation.kind is OperationType.QUERY else _add_in_order
     try:

@@ -20,7 +20,7 @@ from gateway.federation.planner.paths import (
     Jump,
     Option,
     Path,
-    Step,
+    Select,
 )
 
 __all__ = ["LEVEL_COST", "choose"]
@@ -119,7 +119,7 @@ class _Choice:
 
     def _best(self, group: Group) -> list[Path] | None:
         """The paths that add least, the first among equals."""
-        if len(group.options) == 1 and self._without is None:
+        if len(group.options) == 1:
             return self._paths(group.options[0])
         found: list[Path] | None = None
         least = 0
@@ -184,16 +184,16 @@ class _Atoms:
 
     def of(self, path: Path, anchor: int = 0) -> tuple[int, frozenset[int]]:
         """The atom a path ends on and all its atoms, when it starts at an anchor."""
-        if path.parent is None or path.step is None:
-            return anchor, frozenset()
         known = self.sets.get((anchor, path))
         if known is None:
-            known = self.sets[anchor, path] = self._of(path.parent, path.step, anchor)
+            known = self.sets[anchor, path] = self._of(path, anchor)
         return known
 
-    def _of(self, parent: Path, step: Step, anchor: int) -> tuple[int, frozenset[int]]:
-        before, atoms = self.of(parent, anchor)
-        level = self.levels[before]
+    def _of(self, path: Path, anchor: int) -> tuple[int, frozenset[int]]:
+        if path.parent is None:
+            return anchor, frozenset()
+        before, atoms = self.of(path.parent, anchor)
+        step, level = path.step, self.levels[before]
         if isinstance(step, Jump):
             return self._jump(before, atoms, step)
         if isinstance(step, Enter):
@@ -202,10 +202,10 @@ class _Atoms:
         if isinstance(step, Cast):
             end = self._intern((before, step.type), 0, level)
         else:
+            assert isinstance(step, Select)
             # Among equal plans, the one that has its data sooner.
             weight = 0 if step.edge is None else 1 + level
-            field = before, step.key, step.name, step.arguments, step.edge is None
-            end = self._intern(field, weight, level)
+            end = self._intern((before, step.key, step.name, step.arguments), weight, level)
         return end, atoms | {end}
 
     def _jump(self, before: int, atoms: frozenset[int], step: Jump) -> tuple[int, frozenset[int]]:

@@ -100,7 +100,8 @@ class _Place:
     """Where a path has led: inside which fetch, on which objects of the response."""
 
     work: Work
-    node: Node
+    type: str
+    is_abstract: bool
     selections: SelectionSet
     at: Position
     keys: KeyPosition
@@ -112,10 +113,9 @@ class _Place:
 class Fetches:
     """Builds the fetches of one operation; ``works`` are in the order they were needed."""
 
-    def __init__(self, graph: QueryGraph, keys: Keys, root_type: str, kind: OperationKind) -> None:
+    def __init__(self, graph: QueryGraph, keys: Keys, kind: OperationKind) -> None:
         self._graph = graph
         self._keys = keys
-        self._root_type = root_type
         self._kind: OperationKind = kind
         self._entered: dict[str, _Place] = {}
         self.works: list[Work] = []
@@ -148,8 +148,7 @@ class Fetches:
             after = list(self.works) if self._kind == "mutation" else []
             work = Work(graph, self._kind, root=selections, after=after)
             self.works.append(work)
-            types = frozenset((self._root_type,))
-            place = _Place(work, step.node, selections, (), self._keys.root, types, types)
+            place = self._place(work, step.node, selections, (), self._keys.root)
             self._entered[graph] = place
         return place
 
@@ -164,43 +163,39 @@ class Fetches:
         else:
             key, below = self._keys.claim(place.keys, place.types, step.name, step.arguments)
         target = step.edge.target
-        known = place.below.get((key, step.name, target))
-        if known is not None:
-            return known
-        selected = place.selections.fields.get(key)
-        if selected is None:
-            inner = SelectionSet(target.type) if target is not None else None
-            selected = Selected(step.name, step.arguments, inner)
-            place.selections.fields[key] = selected
-        if target is None or selected.below is None:
+        if target is None:
+            place.selections.fields[key] = Selected(step.name, step.arguments, None)
             return place
-        types = self._types(target)
-        lists: tuple[PathStep, ...] = (AT,) * step.edge.lists
-        inside = _Place(
-            place.work, target, selected.below, (*place.at, key, *lists), below, types, types
-        )
-        place.below[key, step.name, target] = inside
-        return inside
+        known = place.below.get((key, target))
+        if known is None:
+            inside = SelectionSet(target.type)
+            place.selections.fields[key] = Selected(step.name, step.arguments, inside)
+            lists: tuple[PathStep, ...] = (AT,) * step.edge.lists
+            at = (*place.at, key, *lists)
+            known = place.below[key, target] = self._place(place.work, target, inside, at, below)
+        return known
 
-    def _types(self, node: Node) -> frozenset[str]:
-        return self._graph.supergraph.possible_types(node.type)
+    def _place(
+        self, work: Work, node: Node, selections: SelectionSet, at: Position, keys: KeyPosition
+    ) -> _Place:
+        types = self._graph.supergraph.possible_types(node.type)
+        return _Place(work, node.type, node.is_abstract, selections, at, keys, types, types)
 
     def _cast(self, place: _Place, step: Cast) -> _Place:
         known = place.below.get(step.type)
-        if known is not None:
-            return known
-        _select_typename(place)
-        types = frozenset((step.type,))
-        at = place.at if types == place.types else (*place.at, Gate(types))
-        known = place.below[step.type] = _Place(
-            place.work,
-            self._graph.node(step.type, place.node.graph),
-            place.selections.condition(step.type),
-            at,
-            place.keys,
-            types,
-            place.types,
-        )
+        if known is None:
+            _select_typename(place)
+            types = frozenset((step.type,))
+            known = place.below[step.type] = replace(
+                place,
+                type=step.type,
+                is_abstract=False,
+                selections=place.selections.condition(step.type),
+                at=place.at if types == place.types else (*place.at, Gate(types)),
+                types=types,
+                scope=place.types,
+                below={},
+            )
         return known
 
     def _jump(self, place: _Place, step: Jump) -> _Place:
@@ -226,29 +221,28 @@ class Fetches:
             selections = call.output.condition(target.type)
             work = Work(target.graph, "query", calls=[call], after=after)
         self.works.append(work)
-        return _Place(
-            work,
-            target,
-            selections,
-            place.at,
-            place.keys,
-            place.types,
-            place.scope,
+        return replace(
+            place,
+            work=work,
+            type=target.type,
+            is_abstract=target.is_abstract,
+            selections=selections,
+            below={},
         )
 
     def _call(self, place: _Place, step: Jump) -> Call:
-        source, target = place.node.type, step.move.target.type
+        source, target = place.type, step.move.target.type
         return Call(
             paths=[place.at],
             inputs={source: self._inputs(place, step)},
             renames={source: target} if step.move.rename else {},
             output=SelectionSet(ENTITY),
             scope=place.scope,
-            is_abstract=place.node.is_abstract,
+            is_abstract=place.is_abstract,
         )
 
     def _inputs(self, place: _Place, step: Jump) -> tuple[RequireSelection, ...]:
-        supergraph, type_ = self._graph.supergraph, place.node.type
+        supergraph, type_ = self._graph.supergraph, place.type
         key = normalize(supergraph, step.move.key.fields, type_)
         more = normalize(supergraph, step.requires, type_)
         typename = RequireField(_TYPENAME, _TYPENAME)

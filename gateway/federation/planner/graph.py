@@ -62,7 +62,6 @@ class Node:
 class Edge:
     """A field of a node: where it leads (None for a leaf) and on what conditions."""
 
-    name: str
     target: Node | None
     rule: Rule
     lists: int
@@ -127,7 +126,7 @@ class QueryGraph:
                 if info.kind is Kind.OBJECT
                 else self.supergraph.possible_types(type_)
                 if interface_object
-                else info.members.get(graph, frozenset())
+                else info.members[graph]
             )
             node = Node(type_, graph, info, members, interface_object)
             self._nodes[type_, graph] = node
@@ -157,7 +156,6 @@ class QueryGraph:
         composite = self.types.get(name)
         is_leaf = composite is None or composite.kind is Kind.LEAF
         return Edge(
-            name=info.name,
             target=None if is_leaf else self.node(name, node.graph),
             rule=rule,
             lists=list_depth(type_),
@@ -267,6 +265,5 @@ class QueryGraph:
         ]
         for fragment in provided.fragments:
             if fragment.on == type_ or self.is_possible(type_, fragment.on):
-                inner = self.provided_on(self.provided(fragment.selections), type_)
-                selections += self._on(inner, type_)
+                selections += self._on(self.provided(fragment.selections), type_)
         return selections

@@ -60,7 +60,9 @@ class _Optimizer:
             if not work.calls:
                 continue
             slot = slots.setdefault(_slot(work), [])
-            into = next((other for other in slot if _may_be_one(other, work)), None)
+            # In this order none waits for one that came before it.
+            alike = (other for other in slot if _agree(other.calls[0], work.calls[0]))
+            into = next((other for other in alike if not _waits(other, work)), None)
             if into is None:
                 slot.append(work)
                 continue
@@ -143,11 +145,6 @@ class _Optimizer:
             self._wait(after, into)
 
 
-def _may_be_one(one: Work, other: Work) -> bool:
-    agree = _agree(one.calls[0], other.calls[0])
-    return agree and not _waits(one, other) and not _waits(other, one)
-
-
 def _slot(work: Work) -> tuple[str, Position]:
     return work.graph, _without_gate(work.calls[0].paths[0])
 
@@ -208,8 +205,9 @@ def _same(one: SelectionSet, other: SelectionSet) -> bool:
 def _same_field(one: Selected, other: Selected) -> bool:
     if not one.is_same_field(other):
         return False
-    if one.below is None or other.below is None:
-        return one.below is other.below
+    if one.below is None:
+        return True
+    assert other.below is not None
     return _same(one.below, other.below)
 
 
@@ -234,11 +232,10 @@ def _agree(one: Call, other: Call) -> bool:
 def _keys(inputs: Iterable[RequireSelection]) -> frozenset[object]:
     keys: set[object] = set()
     for selection in inputs:
-        inner = _keys(selection.selections)
+        name = selection.key if isinstance(selection, RequireField) else selection.on
         if isinstance(selection, RequireField) and selection.is_key:
-            keys.add(selection.key)
-        if inner:
-            name = selection.key if isinstance(selection, RequireField) else selection.on
+            keys.add(name)
+        elif inner := _keys(selection.selections):
             keys.add((name, inner))
     return frozenset(keys)
 
@@ -279,10 +276,9 @@ def _joined(one: Position, other: Position, scope: frozenset[str]) -> Position:
 
 def _merge_selections(into: SelectionSet, other: SelectionSet) -> None:
     for key, selected in other.fields.items():
-        known = into.fields.get(key)
-        if known is None:
-            into.fields[key] = selected
-        elif known.below is not None and selected.below is not None:
+        known = into.fields.setdefault(key, selected)
+        if known.below is not None:
+            assert selected.below is not None
             _merge_selections(known.below, selected.below)
     for type_, selections in other.on.items():
         _merge_selections(into.condition(type_), selections)
