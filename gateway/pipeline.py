@@ -53,7 +53,6 @@ from shared.protocols.problems import internal_entry, refusal, request_error
 from shared.protocols.service import (
     GraphQLRequest,
     GraphQLResult,
-    IncrementalFormat,
     IncrementalStream,
 )
 
@@ -162,11 +161,11 @@ class Pipeline:
         if isinstance(work, GraphQLResult):
             return work
         if work.kind == "subscription":
-            return self._stream(runtime, work, context)
+            return self._stream(runtime, request, work, context)
         incremental = work.planned.incremental
         # An explanation is one of the whole answer.
         if incremental is not None and request.incremental and not context.explain:
-            parts = self._parts(runtime, incremental, work, context, request.incremental)
+            parts = self._parts(runtime, incremental, request, work, context)
             return IncrementalStream(parts, request.incremental)
         with runtime.use():
             return await self._answer(runtime, request, work, context)
@@ -254,10 +253,16 @@ class Pipeline:
         self,
         runtime: Runtime,
         incremental: IncrementalPlan,
+        request: GraphQLRequest,
         work: _Work,
         context: RequestContext,
-        written_in: IncrementalFormat,
     ) -> AsyncGenerator[GraphQLResult, None]:
+        if runtime is not self._runtime:
+            async for result in self._anew(request, context):
+                yield replace(result, part=result.part or {"hasNext": False})
+            return
+        written_in = request.incremental
+        assert written_in is not None
         transport: SubgraphTransport = runtime.transport
         bill = work.bill if work.bill is not None and work.bill.is_metered else None
         if bill is not None:
@@ -274,8 +279,12 @@ class Pipeline:
                 await increments.aclose()
 
     async def _stream(
-        self, runtime: Runtime, work: _Work, context: RequestContext
+        self, runtime: Runtime, request: GraphQLRequest, work: _Work, context: RequestContext
     ) -> AsyncIterator[GraphQLResult]:
+        if runtime is not self._runtime:
+            async for result in self._anew(request, context):
+                yield result
+            return
         with runtime.use():
             events = self._subscriptions.open(
                 runtime, work.document, work.planned, work.variables, context, work.bill
@@ -285,6 +294,20 @@ class Pipeline:
                     yield result
             finally:
                 await closing(events)
+
+    async def _anew(
+        self, request: GraphQLRequest, context: RequestContext
+    ) -> AsyncGenerator[GraphQLResult, None]:
+        """What is answered now: the runtime was swapped before anything was asked for."""
+        answer = await self.subscribe(request, context)
+        if isinstance(answer, GraphQLResult):
+            yield answer
+            return
+        try:
+            async for result in answer:
+                yield result
+        finally:
+            await closing(answer)
 
 
 def _collect_soon(_: object) -> None:

@@ -155,6 +155,44 @@ async def test_a_subscription_that_opens_during_a_reload_is_one_of_the_new_super
     await pipeline.close()
 
 
+@pytest.mark.parametrize("field", ["bookAdded", "somethingElse"])
+async def test_a_stream_that_is_not_begun_before_a_reload_is_one_of_the_new_supergraph(
+    gateway: Gateway, field: str
+) -> None:
+    stream = await opened(gateway)
+    old, transport = gateway.pipeline.runtime, LocalTransport(make_bookshop(gateway.bookshop))
+    sdl = SDL.replace("bookAdded", field)
+    gateway.pipeline.swap(Runtime(Supergraph.from_sdl(sdl), transport))
+    waiting = await first(stream)
+    if field == "bookAdded":
+        gateway.bookshop.events.put_nowait("a")
+        assert (await waiting).data == {"bookAdded": ALWAYS}
+        await old.idle()
+        again = LocalTransport(make_bookshop(gateway.bookshop))
+        lacking = Supergraph.from_sdl(SDL.replace("bookAdded", "somethingElse"))
+        waiting = await first(stream)
+        gateway.pipeline.swap(Runtime(lacking, again))
+        assert (await waiting).status == 410
+    else:
+        assert (await waiting).errors[0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+    await close(stream)
+
+
+async def test_an_answer_in_parts_that_is_not_begun_before_a_reload_is_one_of_the_new_supergraph(
+    gateway: Gateway,
+) -> None:
+    query = "{ authors { id ... @defer { books { title } } } }"
+    for sdl, parts in ((SDL + "#", 2), (SDL.replace("  title", "  name"), 1)):
+        request = GraphQLRequest(query, incremental="incrementalspec=v0.2")
+        answer = await gateway.pipeline.subscribe(request, gateway.context)
+        assert not isinstance(answer, GraphQLResult)
+        transport = LocalTransport(make_bookshop(gateway.bookshop))
+        gateway.pipeline.swap(Runtime(Supergraph.from_sdl(sdl), transport))
+        told = [as_json(part) async for part in answer]
+        assert len(told) == parts
+        assert told[-1]["hasNext"] is False
+
+
 async def test_a_supergraph_that_nobody_uses_is_freed_though_little_is_collected() -> None:
     def made(number: int) -> Runtime:
         transport = LocalTransport(make_bookshop(Bookshop()))
