@@ -60,7 +60,9 @@ def make_venv() -> None:
     say(f"making .venv with Python {sys.version.split()[0]}")
     if VENV.exists() and not VENV.is_symlink():
         shutil.rmtree(VENV)
-    command = [sys.executable, "-I", "-m", "venv", str(VENV)]
+    # By its whole name: `python3` may be another version one day, `python3.13` never is.
+    python = Path(sys.executable).resolve()
+    command = [str(python), "-I", "-m", "venv", str(VENV)]
     made = subprocess.run(command, check=False, capture_output=True)
     if made.returncode != 0:
         shutil.rmtree(VENV, ignore_errors=True)
@@ -126,7 +128,7 @@ def make() -> None:
     """Leaves a `.venv` that holds exactly the locked packages."""
     with only_one():
         lock = LOCK.read_text()
-        if MARK.exists() and MARK.read_text() == lock:
+        if MARK.exists() and MARK.read_text() == lock and runs(PYTHON):
             return
         MARK.unlink(missing_ok=True)
         if not runs(PYTHON):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 from cli import environment
@@ -42,3 +43,29 @@ def test_a_launcher_without_python_says_so_in_one_line(tmp_path: Path) -> None:
     assert ran.stderr == (
         "nexus: Python 3.11 or newer is needed, and none was found on the PATH.\n"
     )
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path) -> None:
+    files = {
+        "nexus": (ROOT / "nexus").read_text(),
+        "requirements/development.lock": "same",
+        ".venv/installed.lock": "same",
+        "cli/environment.py": f"import os\nos.symlink({sys.executable!r}, '.venv/bin/python-new')\n"
+        "os.replace('.venv/bin/python-new', '.venv/bin/python')\n",
+        "cli/__main__.py": "print('started')\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / ".venv" / "bin").mkdir()
+    (tmp_path / ".venv" / "bin" / "python").symlink_to("/usr/bin/python3.0")
+    ran = subprocess.run(
+        ["/bin/sh", "nexus"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.stdout, ran.stderr) == ("started\n", "")
