@@ -133,12 +133,15 @@ def evaluate(cost: Cost, variables: Mapping[str, Any]) -> Number:
 
 
 def length(value: object, path: Sequence[str]) -> int | None:
-    """The length that a value asks for: its number, or how many it lists."""
+    """The length that a value asks for: its number, or how many it lists.
+
+    A negative number asks for none in particular: subgraphs may take it for all.
+    """
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     if isinstance(value, list):
         return len(value)
-    return max(0, value) if type(value) is int else None
+    return value if type(value) is int and value >= 0 else None
 
 
 def add(*costs: Cost) -> Cost:
