@@ -33,15 +33,26 @@ class Billing:
     """A subgraph that answers at once, or when the test lets it."""
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
+        self.waiting = 0
+        self.changed = asyncio.Condition()
         self.release = asyncio.Event()
         self.release.set()
 
+    async def until_waiting(self, count: int) -> None:
+        async with asyncio.timeout(WITHIN), self.changed:
+            await self.changed.wait_for(lambda: self.waiting >= count)
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await Request(scope, receive).body()
-        self.asked.set()
+        await self.change(1)
         await self.release.wait()
+        await self.change(-1)
         await JSONResponse({"data": {"plans": []}})(scope, receive, send)
+
+    async def change(self, difference: int) -> None:
+        async with self.changed:
+            self.waiting += difference
+            self.changed.notify_all()
 
 
 @dataclass
@@ -148,20 +159,30 @@ class Connection:
 
 @asynccontextmanager
 async def connections(url: str, count: int) -> AsyncIterator[list[Connection]]:
-    """Connections on which one operation each was answered; none was refused."""
+    """Connections, none of which was refused."""
     port = int(url.rpartition(":")[2])
     opened = [asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
     found = [Connection(*each) for each in await asyncio.gather(*opened)]
     try:
-        assert all(await asyncio.gather(*(each.answers() for each in found)))
         yield found
     finally:
         for each in found:
             each.writer.close()
 
 
+async def answers(connections: list[Connection]) -> list[bool]:
+    """Which of them are answered."""
+    return await asyncio.gather(*(each.answers() for each in connections))
+
+
+async def until_counted(url: str, answered: int) -> None:
+    """Wait until the processes together say that they have answered so many operations."""
+    async with asyncio.timeout(WITHIN):
+        while await counted(url) < answered:
+            pass
+
+
 async def counted(url: str) -> float:
-    """How many of these operations all processes together say that they have answered."""
     async with httpx.AsyncClient(timeout=WITHIN) as client:
         metrics = (await client.get(f"{url}/metrics")).text
     start = "http_request_duration_seconds_count{"
@@ -175,29 +196,32 @@ async def test_processes_share_a_port_and_one_that_dies_is_replaced(
     async with started(environment) as served:
         first = await served.until("server.process_started", 2)
         async with connections(served.url, 32) as clients:
-            async with asyncio.timeout(WITHIN):
-                while await counted(served.url) < 32:
-                    pass
-            port = int(served.url.rpartition(":")[2])
-            taken = await asyncio.to_thread(ended, command(port), env=environment)
-            assert taken.returncode == 1
-            assert "Address already in use; choose another with --port" in taken.stderr
-
-            os.kill(first[0], signal.SIGKILL)
-            assert await served.until("server.process_died", 1) == first[:1]
-            kept = await asyncio.gather(*(client.answers() for client in clients))
-            assert set(kept) == {True, False}, "one process had all connections"
-            async with connections(served.url, 16):
-                assert len(await served.until("server.process_started", 3)) == 3
-            async with asyncio.timeout(WITHIN):
-                while await counted(served.url) < 32 + sum(kept) + 16:
-                    pass
+            assert all(await answers(clients))
+        await until_counted(served.url, 32)
+        port = int(served.url.rpartition(":")[2])
+        taken = await asyncio.to_thread(ended, command(port), env=environment)
+        assert taken.returncode == 1
+        assert "Address already in use; choose another with --port" in taken.stderr
 
         billing.release.clear()
-        billing.asked.clear()
+        async with connections(served.url, 32) as clients:
+            asking = asyncio.create_task(answers(clients))
+            # Each process asks once for all who ask it the same.
+            await billing.until_waiting(2)
+            os.kill(first[0], signal.SIGKILL)
+            assert await served.until("server.process_died", 1) == first[:1]
+            billing.release.set()
+            kept = await asking
+        assert set(kept) == {True, False}
+        async with connections(served.url, 16) as clients:
+            assert all(await answers(clients))
+        assert len(await served.until("server.process_started", 3)) == 3
+        await until_counted(served.url, 32 + sum(kept) + 16)
+
+        billing.release.clear()
         async with httpx.AsyncClient(timeout=WITHIN) as client:
             slow = asyncio.create_task(client.post(f"{served.url}/graphql", json=ASKING))
-            await billing.asked.wait()
+            await billing.until_waiting(1)
             served.process.terminate()
             async with asyncio.timeout(WITHIN):
                 while await accepts(served.url):
@@ -223,7 +247,8 @@ async def accepts(url: str) -> bool:
 async def test_processes_end_when_their_parent_was_killed(environment: dict[str, str]) -> None:
     async with started(environment) as served:
         await served.until("server.process_started", 2)
-        async with connections(served.url, 8):
+        async with connections(served.url, 8) as clients:
+            assert all(await answers(clients))
             served.process.kill()
             await served.process.wait()
 
@@ -236,8 +261,8 @@ async def test_the_gateway_of_any_supergraph_does_so_too(
     arguments = ("gateway", "--supergraph=supergraph.graphql", "--workers=2", "--config")
     async with started(environment, (*arguments, str(settings))) as served:
         await served.until("server.process_started", 2)
-        async with connections(served.url, 16):
-            pass
+        async with connections(served.url, 16) as clients:
+            assert all(await answers(clients))
         served.process.terminate()
         assert await served.process.wait() == 0
 
