@@ -160,8 +160,8 @@ async def context_of(
 
 
 def audience_of(identity: Identity) -> Hashable:
-    """One user with the same memberships, whatever the session."""
-    return (identity.user_id, frozenset(identity.memberships.items()))
+    """One session of a user, with the same memberships."""
+    return (identity.user_id, identity.session_id, frozenset(identity.memberships.items()))
 
 
 def client_in(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
