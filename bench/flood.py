@@ -4,7 +4,8 @@
 memory, and the product as a monolith.  One client asks the same small thing again
 and again, a hundred times a second; meanwhile others send documents as large as the
 limits let them be, each of them new (*new*), or always the same one (*known*), which
-tells what running them costs apart from reading and planning them.
+tells what running them costs apart from reading and planning them.  On a machine that does
+other things besides, `chrt -r 10` keeps those out of the figures.
 """
 
 from __future__ import annotations
