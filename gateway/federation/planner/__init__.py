@@ -48,19 +48,21 @@ def plan(
     combination of subgraphs, `PlanningBudgetExceeded` when finding out takes
     too long.
     """
-    graph = _query_graph(supergraph, labels)
+    try:
+        return _plan(_query_graph(supergraph, labels), operation, Budget(budget))
+    except RecursionError:
+        raise PlanningBudgetExceeded("The operation is too deep to plan.") from None
+
+
+def _plan(graph: QueryGraph, operation: Operation, budget: Budget) -> QueryPlan:
     root = graph.root_type(operation.kind)
     if root is None:
         raise PlanningError(f"The supergraph has no {operation.kind.value} type.")
-    selections = normalize_root(supergraph, operation.selections, root)
-    keys = Keys.of(supergraph, selections, root)
+    selections = normalize_root(graph.supergraph, operation.selections, root)
+    keys = Keys.of(graph.supergraph, selections, root)
     fetches = Fetches(graph, keys, _KINDS[operation.kind])
-    steps = Budget(budget)
     add = _add if operation.kind is OperationType.QUERY else _add_in_order
-    try:
-        add(Search(graph, steps), steps, fetches, graph.entries(root), selections)
-    except RecursionError:
-        raise PlanningBudgetExceeded("The operation is too deep to plan.") from None
+    add(Search(graph, budget), budget, fetches, graph.entries(root), selections)
     return emit(graph, optimize(fetches.works), keys, operation.variables)
 
 
@@ -73,15 +75,12 @@ _KINDS: Mapping[OperationType, Literal["query", "mutation", "subscription"]] = {
 
 def _query_graph(supergraph: Supergraph, labels: Mapping[str, bool]) -> QueryGraph:
     """The graph for the labels' outcomes, made once for each supergraph."""
-    identity = ("query graph", frozenset(la for la in supergraph.labels if labels.get(la)))
-    graph = supergraph.derived.get(identity)
-    if not isinstance(graph, QueryGraph):
-        graph = supergraph.derived[identity] = QueryGraph(supergraph, labels)
+    identity = QueryGraph, frozenset(label for label in supergraph.labels if labels.get(label))
+    if identity not in supergraph.derived:
+        supergraph.derived[identity] = QueryGraph(supergraph, labels)
+    graph = supergraph.derived[identity]
+    assert isinstance(graph, QueryGraph)
     return graph
-
-
-def _start(entries: Sequence[Node]) -> list[Path]:
-    return [Path(None, None, node, node.members).enter(node) for node in entries]
 
 
 def _add(
@@ -91,7 +90,7 @@ def _add(
     entries: Sequence[Node],
     selections: Sequence[Selection],
 ) -> None:
-    groups = search.walk(_start(entries), selections)
+    groups = search.walk([Path.entry(node) for node in entries], selections)
     if groups is None:
         raise PlanningError(search.unresolved)
     for path in choose(groups, budget)[0]:
@@ -110,9 +109,9 @@ def _add_in_order(
     Of all ways to hand them out the cheapest is kept, where a field that stays
     with the subgraph of the one before shares its fetch, and any other waits for it.
     """
-    ways: dict[str, tuple[int, list[Path]]] = {"": (0, [])}
+    ways: dict[str | None, tuple[int, list[Path]]] = {None: (0, [])}
     for selection in selections:
-        found = {node.graph: search.walk(_start([node]), [selection]) for node in entries}
+        found = {node.graph: search.walk([Path.entry(node)], [selection]) for node in entries}
         chosen = {
             graph: choose(groups, budget) for graph, groups in found.items() if groups is not None
         }

@@ -41,28 +41,28 @@ def choose(groups: Sequence[Group], budget: Budget) -> tuple[list[Path], int]:
     return [path for paths in best.chosen for path in paths], best.weight
 
 
+@dataclass(slots=True)
 class _Choice:
-    """One option for each group, and the atoms of all of them together."""
+    """One option for each group, and the atoms of all of them together.
 
-    def __init__(
-        self,
-        groups: Sequence[Group],
-        atoms: _Atoms,
-        budget: Budget,
-        uses: dict[int, int] | None = None,
-    ) -> None:
-        self.weight = 0
-        self.chosen: list[list[Path]] = [[] for _ in groups]
-        self._groups = groups
-        self._atoms = atoms
-        self._budget = budget
-        self._uses: dict[int, int] = uses if uses is not None else {}
-        self._without: int | None = None
+    Nothing is chosen that has the atom ``without``.
+    """
+
+    groups: Sequence[Group]
+    atoms: _Atoms
+    budget: Budget
+    uses: dict[int, int] = field(default_factory=dict)
+    without: int | None = None
+    weight: int = 0
+    chosen: list[list[Path]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chosen = [[] for _ in self.groups]
 
     def pick(self, indexes: Iterable[int]) -> bool:
         """Greedily: groups with the least freedom first, each by its marginal weight."""
-        for index in sorted(indexes, key=lambda index: len(self._groups[index].options)):
-            best = self._best(self._groups[index])
+        for index in sorted(indexes, key=lambda index: len(self.groups[index].options)):
+            best = self._best(self.groups[index])
             if best is None:
                 return False
             self._add(index, best)
@@ -71,7 +71,7 @@ class _Choice:
     def improve(self) -> bool:
         """Reconsider each choice in the light of all the others."""
         improved = False
-        for index, group in enumerate(self._groups):
+        for index, group in enumerate(self.groups):
             if len(group.options) > 1:
                 before, weight = self.chosen[index], self.weight
                 self._remove(index)
@@ -84,7 +84,7 @@ class _Choice:
         """Do without that fetch or level without which all the rest weighs least."""
         before = best = self._state()
         for atom in sorted(atom for atom, count in before[2].items() if count):
-            if self._atoms.weights[atom] >= LEVEL_COST:
+            if self.atoms.weights[atom] >= LEVEL_COST:
                 if self._do_without(atom) and self.weight < best[0]:
                     best = self._state()
                 self._restore(before)
@@ -93,79 +93,69 @@ class _Choice:
 
     def _do_without(self, atom: int) -> bool:
         """Choose anew where an atom was used; whether that is possible."""
-        self._budget.spend(len(self._groups))
+        self.budget.spend(len(self.groups))
         affected = [
             index
             for index, paths in enumerate(self.chosen)
-            if any(atom in self._atoms.of(path)[1] for path in paths)
+            if any(atom in self.atoms.of(path)[1] for path in paths)
         ]
-        if any(len(self._groups[index].options) < 2 for index in affected):
-            return False
         for index in affected:
             self._remove(index)
-        self._without = atom
+        self.without = atom
         complete = self.pick(affected)
         if complete:
             self.improve()
-        self._without = None
+        self.without = None
         return complete
 
     def _state(self) -> tuple[int, list[list[Path]], dict[int, int]]:
-        return self.weight, list(self.chosen), dict(self._uses)
+        return self.weight, list(self.chosen), dict(self.uses)
 
     def _restore(self, state: tuple[int, list[list[Path]], dict[int, int]]) -> None:
         self.weight, chosen, uses = state
-        self.chosen, self._uses = list(chosen), dict(uses)
+        self.chosen, self.uses = list(chosen), dict(uses)
 
     def _best(self, group: Group) -> list[Path] | None:
         """The paths that add least, the first among equals."""
         if len(group.options) == 1:
             return self._paths(group.options[0])
-        found: list[Path] | None = None
-        least = 0
-        self._budget.spend(len(group.options))
-        for option in group.options:
-            paths = self._paths(option)
-            if paths is not None:
-                added = self._marginal(paths)
-                if found is None or added < least:
-                    found, least = paths, added
-        return found
+        self.budget.spend(len(group.options))
+        found = [paths for option in group.options if (paths := self._paths(option)) is not None]
+        return min(found, key=self._marginal, default=None)
 
     def _paths(self, option: Option) -> list[Path] | None:
         if option.path is None:
-            inner = _Choice(option.groups, self._atoms, self._budget, dict(self._uses))
-            inner._without = self._without
+            uses = dict(self.uses)
+            inner = _Choice(option.groups, self.atoms, self.budget, uses, self.without)
             if not inner.pick(range(len(option.groups))):
                 return None
             return [path for paths in inner.chosen for path in paths]
-        if self._without is not None and self._without in self._atoms.of(option.path)[1]:
+        if self.without is not None and self.without in self.atoms.of(option.path)[1]:
             return None
         return [option.path]
 
     def _add(self, index: int, paths: list[Path]) -> None:
         self.chosen[index] = paths
-        uses, weights = self._uses, self._atoms.weights
+        uses, weights = self.uses, self.atoms.weights
         for path in paths:
-            for atom in self._atoms.of(path)[1]:
+            for atom in self.atoms.of(path)[1]:
                 count = uses.get(atom, 0)
                 if not count:
                     self.weight += weights[atom]
                 uses[atom] = count + 1
 
     def _remove(self, index: int) -> None:
-        uses, weights = self._uses, self._atoms.weights
+        uses, weights = self.uses, self.atoms.weights
         for path in self.chosen[index]:
-            for atom in self._atoms.of(path)[1]:
+            for atom in self.atoms.of(path)[1]:
                 uses[atom] -= 1
                 if not uses[atom]:
                     self.weight -= weights[atom]
-        self.chosen[index] = []
 
     def _marginal(self, paths: Iterable[Path]) -> int:
         """What the paths would add to the weight."""
-        uses, weights = self._uses, self._atoms.weights
-        new = {atom for path in paths for atom in self._atoms.of(path)[1] if not uses.get(atom)}
+        uses, weights = self.uses, self.atoms.weights
+        new = {atom for path in paths for atom in self.atoms.of(path)[1] if not uses.get(atom)}
         return sum(weights[atom] for atom in new)
 
 
@@ -184,21 +174,21 @@ class _Atoms:
 
     def of(self, path: Path, anchor: int = 0) -> tuple[int, frozenset[int]]:
         """The atom a path ends on and all its atoms, when it starts at an anchor."""
-        known = self.sets.get((anchor, path))
-        if known is None:
-            known = self.sets[anchor, path] = self._of(path, anchor)
-        return known
+        if (anchor, path) not in self.sets:
+            self.sets[anchor, path] = self._of(path, anchor)
+        return self.sets[anchor, path]
 
     def _of(self, path: Path, anchor: int) -> tuple[int, frozenset[int]]:
+        step = path.step
+        if isinstance(step, Enter):
+            fetch = self._intern(step.node, ENTRY_COST, 0)
+            return fetch, frozenset((fetch,))
         if path.parent is None:
             return anchor, frozenset()
         before, atoms = self.of(path.parent, anchor)
-        step, level = path.step, self.levels[before]
+        level = self.levels[before]
         if isinstance(step, Jump):
             return self._jump(before, atoms, step)
-        if isinstance(step, Enter):
-            fetch = self._intern(("entry", step.node.graph), ENTRY_COST, level)
-            return fetch, frozenset((fetch,))
         if isinstance(step, Cast):
             end = self._intern((before, step.type), 0, level)
         else:
@@ -213,11 +203,11 @@ class _Atoms:
         level = 1 + max([self.levels[before], *(self.levels[end] for end, _ in required)])
         end = self._intern((before, step.move, step.requires), 0, level)
         # What is asked of one object by one key is one call, whatever it requires.
-        call = self._intern(("call", before, step.move, level), _CALL_COST, level)
+        call = self._intern((before, step.move, level), _CALL_COST, level)
         # Only entity calls share a request.
         alone = end if step.move.key is NO_KEY else None
-        fetch = self._intern(("fetch", step.move.target.graph, level, alone), JUMP_COST, level)
-        wait = self._intern(("level", level), LEVEL_COST, level)
+        fetch = self._intern((step.move.target.graph, level, alone), JUMP_COST, level)
+        wait = self._intern(level, LEVEL_COST, level)
         return end, atoms.union((end, call, fetch, wait), *(found for _, found in required))
 
     def _intern(self, identity: object, weight: int, level: int) -> int:

@@ -30,7 +30,7 @@ def separate(
     separator = _Separator(graph, subgraph, keys)
     separator.visit([_Scope((), selections)])
     if separator.renamers and selections.type == ENTITY:
-        selections.fields["__typename"] = Selected("__typename", (), None)
+        selections.select_typename()
     # Inner keys are renamed while their parents still have the aliases of the document.
     return tuple(reversed(separator.renamers))
 
@@ -56,6 +56,8 @@ class _Separator:
         below: dict[str, list[_Scope]] = {}
         for scope in [inner for outer in scopes for inner in self._flat(outer)]:
             for key, selected in list(scope.selections.fields.items()):
+                if selected.name == "__typename":
+                    continue
                 shape = self._shape(scope.selections.type, selected)
                 used = key
                 if shapes.setdefault(key, shape) != shape:
@@ -77,8 +79,6 @@ class _Separator:
         return alias
 
     def _shape(self, type_: str, selected: Selected) -> str:
-        if selected.name == "__typename":
-            return "String!"
         info = self.graph.types[type_].fields[selected.name]
         printed = print_ast(type_in(info, self.subgraph))
         if selected.below is None:
@@ -86,8 +86,7 @@ class _Separator:
         return "".join(character for character in printed if character in "[]!")
 
     def _lists(self, scope: _Scope, selected: Selected) -> int:
-        info = self.graph.types[scope.selections.type].fields[selected.name]
-        return list_depth(type_in(info, self.subgraph))
+        return list_depth(self.graph.types[scope.selections.type].fields[selected.name].type)
 
     def _flat(self, scope: _Scope) -> Iterator[_Scope]:
         yield scope

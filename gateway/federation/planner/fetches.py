@@ -61,6 +61,10 @@ class SelectionSet:
         """The selections under a type condition."""
         return self.on.setdefault(type_, SelectionSet(type_))
 
+    def select_typename(self) -> None:
+        """Have the objects say their type."""
+        self.fields.setdefault(_TYPENAME, Selected(_TYPENAME, (), None))
+
 
 @dataclass(slots=True, eq=False)
 class Call:
@@ -126,7 +130,7 @@ class Fetches:
         assert isinstance(enter, Enter)
         self._follow(self._enter(enter), steps, client=True)
 
-    def _follow(self, place: _Place, steps: Iterable[Step], *, client: bool) -> _Place:
+    def _follow(self, place: _Place, steps: Iterable[Step], *, client: bool = False) -> _Place:
         for step in steps:
             if isinstance(step, Select):
                 place = self._select(place, step, client=client)
@@ -155,7 +159,7 @@ class Fetches:
     def _select(self, place: _Place, step: Select, *, client: bool) -> _Place:
         if step.edge is None:
             # Aliases of it are the projection's business: all mean the same value.
-            _select_typename(place)
+            place.selections.select_typename()
             return place
         if client:
             key = step.key
@@ -184,7 +188,7 @@ class Fetches:
     def _cast(self, place: _Place, step: Cast) -> _Place:
         known = place.below.get(step.type)
         if known is None:
-            _select_typename(place)
+            place.selections.select_typename()
             types = frozenset((step.type,))
             known = place.below[step.type] = replace(
                 place,
@@ -206,10 +210,10 @@ class Fetches:
         return known
 
     def _new_jump(self, place: _Place, step: Jump) -> _Place:
-        _select_typename(place)
+        place.selections.select_typename()
         after = [place.work]
         for path in step.requirement.paths:
-            work = self._follow(place, path.steps(), client=False).work
+            work = self._follow(place, path.steps()).work
             if work not in after:
                 after.append(work)
         target = step.move.target
@@ -247,7 +251,7 @@ class Fetches:
         more = normalize(supergraph, step.requires, type_)
         typename = RequireField(_TYPENAME, _TYPENAME)
         required = self._read(place.keys, place.types, type_, key, is_key=True)
-        extra = self._read(place.keys, place.types, type_, more, is_key=False)
+        extra = self._read(place.keys, place.types, type_, more)
         return merge_inputs(merge_inputs((typename,), required), extra)
 
     def _read(
@@ -257,7 +261,7 @@ class Fetches:
         type_: str,
         selections: Sequence[Selection],
         *,
-        is_key: bool,
+        is_key: bool = False,
     ) -> tuple[RequireSelection, ...]:
         """Where in the response the fields of a representation are."""
         supergraph = self._graph.supergraph
@@ -284,26 +288,17 @@ class Fetches:
         return tuple(read)
 
 
-def _select_typename(place: _Place) -> None:
-    """Have the objects say their type."""
-    place.selections.fields.setdefault(_TYPENAME, Selected(_TYPENAME, (), None))
-
-
 def merge_inputs(
     one: Iterable[RequireSelection], other: Iterable[RequireSelection]
 ) -> tuple[RequireSelection, ...]:
-    """The union of two compatible representations."""
+    """The union of two compatible representations; the key is in the one, or in both."""
     merged: dict[object, RequireSelection] = {}
     for selection in (*one, *other):
-        identity = ("field", selection.key) if isinstance(selection, RequireField) else selection.on
+        identity = (selection.key,) if isinstance(selection, RequireField) else selection.on
         known = merged.get(identity)
         if known is None:
             merged[identity] = selection
-            continue
-        inner = merge_inputs(known.selections, selection.selections)
-        if isinstance(known, RequireField) and isinstance(selection, RequireField):
-            is_key = known.is_key or selection.is_key
-            merged[identity] = replace(known, selections=inner, is_key=is_key)
         else:
+            inner = merge_inputs(known.selections, selection.selections)
             merged[identity] = replace(known, selections=inner)
     return tuple(merged.values())

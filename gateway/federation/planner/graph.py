@@ -78,7 +78,7 @@ class Move:
 
     target: Node
     key: Key
-    rename: bool
+    rename: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -87,8 +87,6 @@ class Provided:
 
     fields: Mapping[str, tuple[Selection, ...]]
     fragments: tuple[Fragment, ...]
-    children: dict[tuple[str, tuple[Selection, ...]], Provided] = field(default_factory=dict)
-    casts: dict[str, Provided] = field(default_factory=dict)
 
 
 NOTHING_PROVIDED = Provided({}, ())
@@ -145,10 +143,9 @@ class QueryGraph:
         rule = field_rule(node.info, info, node.graph, self.labels) if info else None
         return self._edge_to(node, info, rule) if info and rule else None
 
-    def provided_edge(self, node: Node, name: str) -> Edge | None:
+    def provided_edge(self, node: Node, name: str) -> Edge:
         """The field of a node as ``@provides`` unlocks it."""
-        info = node.info.fields.get(name)
-        return self._edge_to(node, info, Rule()) if info else None
+        return self._edge_to(node, node.info.fields[name], Rule())
 
     def _edge_to(self, node: Node, info: FieldInfo, rule: Rule) -> Edge:
         type_ = type_in(info, node.graph)
@@ -170,7 +167,7 @@ class QueryGraph:
     def _moves(self, node: Node) -> Iterator[Move]:
         if node.type == self.root_type(OperationType.QUERY):
             for graph in sorted(node.info.graphs - {node.graph}):
-                yield Move(self.node(node.type, graph), NO_KEY, rename=False)
+                yield Move(self.node(node.type, graph), NO_KEY)
         for graph in sorted(node.info.graphs):
             target = self.node(node.type, graph)
             if target.is_interface and not target.members:
@@ -198,7 +195,7 @@ class QueryGraph:
         )
         for text, key in first.items():
             if all(text in keys for keys in others) and self._is_on_interface(node, key):
-                yield Move(target, key, rename=False)
+                yield Move(target, key)
 
     @staticmethod
     def _is_on_interface(node: Node, key: Key) -> bool:
@@ -227,16 +224,15 @@ class QueryGraph:
     def provided(self, selections: Sequence[Selection]) -> Provided:
         """The interned form of a ``@provides`` selection."""
         identity = tuple(selections)
-        found = self._provided.get(identity)
-        if found is None:
+        if identity not in self._provided:
             fields: dict[str, tuple[Selection, ...]] = {}
             for selection in identity:
                 if isinstance(selection, Field):
                     before = fields.get(selection.name, ())
                     fields[selection.name] = before + selection.selections
             fragments = tuple(s for s in identity if isinstance(s, Fragment))
-            found = self._provided[identity] = Provided(fields, fragments)
-        return found
+            self._provided[identity] = Provided(fields, fragments)
+        return self._provided[identity]
 
     def provided_below(
         self, provided: Provided, name: str, more: tuple[Selection, ...]
@@ -244,20 +240,11 @@ class QueryGraph:
         """What is unlocked under a field: what was, and what the field itself provides."""
         if provided is NOTHING_PROVIDED and not more:
             return NOTHING_PROVIDED
-        below = provided.children.get((name, more))
-        if below is None:
-            below = self.provided((*provided.fields.get(name, ()), *more))
-            provided.children[name, more] = below
-        return below
+        return self.provided((*provided.fields.get(name, ()), *more))
 
     def provided_on(self, provided: Provided, type_: str) -> Provided:
         """What is unlocked once an object is known to be of ``type_``."""
-        if not provided.fragments:
-            return provided
-        cast = provided.casts.get(type_)
-        if cast is None:
-            cast = provided.casts[type_] = self.provided(self._on(provided, type_))
-        return cast
+        return self.provided(self._on(provided, type_)) if provided.fragments else provided
 
     def _on(self, provided: Provided, type_: str) -> list[Selection]:
         selections: list[Selection] = [

@@ -47,7 +47,7 @@ class _Optimizer:
         self._waiting: dict[Work, dict[Work, None]] = {work: {} for work in works}
         for work in works:
             for before in work.after:
-                self._waiting[before][work] = None
+                self._waiting[before].setdefault(work)
 
     def merge(self) -> None:
         """Merge the fetches that ask one subgraph at one position, unless one waits for the other.
@@ -97,7 +97,7 @@ class _Optimizer:
     def batch(self) -> None:
         """One request for all entity calls of one level to one subgraph."""
         kept: dict[object, Work] = {}
-        shapes: dict[Work, dict[str, list[Call]]] = {}
+        shapes: dict[Work, dict[object, list[Call]]] = {}
         for work in list(self._works):
             if not work.calls:
                 continue
@@ -107,19 +107,18 @@ class _Optimizer:
                 self._replace(into, work)
 
     def share(self) -> None:
-        """One request for the same fields of one subgraph's root, wherever they are wanted."""
-        slots: dict[str, list[Work]] = {}
+        """One request for the same fields of the root, wherever they are wanted."""
+        kept: list[Work] = []
         for work in sorted(self._works, key=lambda work: -self._levels[work]):
             if not work.at:
                 continue
-            slot = slots.setdefault(work.graph, [])
-            for twin in slot:
+            for twin in kept:
                 if self._may_wait(work, self._levels[twin]) and _same_root(twin, work):
                     twin.at += work.at
                     self._replace(twin, work)
                     break
             else:
-                slot.append(work)
+                kept.append(work)
 
     def in_order(self) -> list[Work]:
         """The fetches, each after those it waits for."""
@@ -132,7 +131,7 @@ class _Optimizer:
     def _wait(self, work: Work, before: Work) -> None:
         if before not in work.after:
             work.after.append(before)
-            self._waiting[before][work] = None
+            self._waiting[before].setdefault(work)
 
     def _replace(self, into: Work, work: Work) -> None:
         """Take a fetch out: another does its part."""
@@ -160,7 +159,7 @@ def _waits(work: Work, other: Work) -> bool:
 
 
 def _add_calls(
-    work: Work, calls: Iterable[Call], shapes: dict[Work, dict[str, list[Call]]]
+    work: Work, calls: Iterable[Call], shapes: dict[Work, dict[object, list[Call]]]
 ) -> None:
     """Add entity calls to a request; equal questions become one, at several positions."""
     known = shapes.setdefault(work, {})
@@ -176,9 +175,9 @@ def _add_calls(
             twin.paths += [path for path in call.paths if path not in twin.paths]
 
 
-def _outline(call: Call) -> str:
+def _outline(call: Call) -> object:
     """Equal for calls that may be the same question."""
-    return " ".join(f"{type_}:{','.join(s.fields)}" for type_, s in call.output.on.items())
+    return tuple((type_, *selections.fields) for type_, selections in call.output.on.items())
 
 
 def _is_same_question(one: Call, other: Call) -> bool:

@@ -12,6 +12,7 @@ from gateway.federation.planner.graph import NOTHING_PROVIDED, Edge, Move, Node,
 __all__ = [
     "ENTRY_COST",
     "JUMP_COST",
+    "TYPENAME_STEP",
     "Cast",
     "Enter",
     "Group",
@@ -63,6 +64,7 @@ class Jump:
     requirement: Requirement
 
 
+TYPENAME_STEP = Select("__typename", "__typename", (), None)
 Step = Enter | Select | Cast | Jump
 
 
@@ -83,15 +85,16 @@ class Requirement:
 class Path:
     """A way to a position; compared by identity.
 
-    A path without ``step`` is the start of a relative search.  ``excluded``
-    subgraphs may not be entered for what is searched at this position: they are
-    the ones whose keys are being searched.
+    A path without ``step`` is the start of a relative search.  ``members`` are the
+    object types a value found here can have.  ``excluded`` subgraphs may not be
+    entered for what is searched at this position: they are the ones whose keys are
+    being searched.  ``cost`` is that of the calls: all else is alike on every way.
     """
 
     parent: Path | None
     step: Step | None
     node: Node
-    members: frozenset[str]
+    members: frozenset[str] = frozenset()
     provided: Provided = NOTHING_PROVIDED
     excluded: frozenset[str] = frozenset()
     cost: int = 0
@@ -114,17 +117,11 @@ class Path:
         steps.reverse()
         return steps
 
-    def enter(self, node: Node) -> Path:
+    @staticmethod
+    def entry(node: Node) -> Path:
         """Start in the subgraph of a root node; the others have starts of their own."""
-        return Path(
-            self,
-            Enter(node),
-            node,
-            node.members,
-            excluded=node.info.graphs,
-            cost=self.cost + ENTRY_COST,
-            fetches=frozenset(((node.graph, 0),)),
-        )
+        fetches = frozenset(((node.graph, 0),))
+        return Path(None, Enter(node), node, excluded=node.info.graphs, fetches=fetches)
 
     def select(self, step: Select, target: Node, provided: Provided) -> Path:
         """Take a composite field."""
@@ -134,7 +131,7 @@ class Path:
             target,
             target.members,
             provided,
-            cost=self.cost + 1,
+            cost=self.cost,
             level=self.level,
             fetches=self.fetches,
             depth=self.depth + 1,
@@ -147,11 +144,9 @@ class Path:
             self,
             step,
             self.node,
-            self.members,
-            cost=self.cost + 1,
+            cost=self.cost,
             level=self.level,
             fetches=self.fetches,
-            depth=self.depth,
             origin=self.origin,
         )
 
@@ -161,14 +156,13 @@ class Path:
             self,
             Cast(node.type),
             node,
-            node.members,
-            provided,
-            self.excluded,
-            self.cost,
-            self.level,
-            self.fetches,
-            self.depth,
-            self.origin,
+            provided=provided,
+            excluded=self.excluded,
+            cost=self.cost,
+            level=self.level,
+            fetches=self.fetches,
+            depth=self.depth,
+            origin=self.origin,
         )
 
     def jump(self, step: Jump) -> Path:
@@ -184,7 +178,6 @@ class Path:
             self,
             step,
             target,
-            target.members,
             excluded=self.excluded,
             cost=self.cost + JUMP_COST + requirement.cost,
             level=level,

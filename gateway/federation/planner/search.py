@@ -12,9 +12,17 @@ from dataclasses import replace
 from gateway.federation.operation.selection import Field, Fragment, Selection
 from gateway.federation.planner.budget import Budget
 from gateway.federation.planner.choose import choose
-from gateway.federation.planner.graph import Edge, Move, Node, QueryGraph
+from gateway.federation.planner.graph import (
+    NOTHING_PROVIDED,
+    Edge,
+    Move,
+    Node,
+    Provided,
+    QueryGraph,
+)
 from gateway.federation.planner.normalize import TYPENAME, normalize
 from gateway.federation.planner.paths import (
+    TYPENAME_STEP,
     Group,
     Jump,
     Option,
@@ -41,7 +49,7 @@ class Search:
         self._budget = budget
         self._active: dict[object, int] = {}
         self._cut = _NO_CUT
-        self.unresolved: str | None = None
+        self.unresolved = ""
 
     def walk(self, paths: Sequence[Path], selections: Iterable[Selection]) -> list[Group] | None:
         """What must be found for normalised selections; None when something cannot be."""
@@ -67,7 +75,7 @@ class Search:
     def _field(self, paths: Sequence[Path], field: Field) -> list[Group] | None:
         self._budget.spend(len(paths))
         if field.name == TYPENAME.name:
-            typed = [q for p in paths for q in self._typename(p, field)]
+            typed = [q for p in paths for q in self._typename(p)]
             if typed:
                 return self._leaf(typed)
             self._fail(paths, field)
@@ -125,12 +133,11 @@ class Search:
 
     def _narrowed(self, field: Field, interface: str, type_: str) -> Field:
         """The field with selections normalised for what the object type returns."""
-        types = self._graph.types
-        before, after = types[interface].fields.get(field.name), types[type_].fields[field.name]
-        name = named_type(after.type)
-        if not field.selections or before is None or named_type(before.type) == name:
+        asked = self._graph.types[interface].fields.get(field.name)
+        target = self._graph.target_type(type_, field.name)
+        if asked is None or named_type(asked.type) == target:
             return field
-        selections = normalize(self._graph.supergraph, field.selections, name) or (TYPENAME,)
+        selections = normalize(self._graph.supergraph, field.selections, target) or (TYPENAME,)
         return replace(field, selections=selections)
 
     def _candidates(self, path: Path, field: Field) -> list[Path]:
@@ -146,17 +153,14 @@ class Search:
         node = path.node
         edge = self._graph.edge(node, field.name)
         if edge is None or edge.rule.external:
-            if field.name not in self._provided_names(path):
+            if field.name not in path.provided.fields:
                 return None
             edge = self._graph.provided_edge(node, field.name)
         elif edge.rule.requires and not self._is_local(path, edge.rule.requires):
             return None
-        if edge is None or (node.is_interface and not self._is_sound(path, field.name)):
+        if node.is_interface and not self._is_sound(node, path.provided, field.name):
             return None
         return self._take(path, field, edge)
-
-    def _provided_names(self, path: Path) -> Iterable[str]:
-        return path.provided.fields
 
     def _differs_by_type(self, node: Node, field: Field) -> bool:
         """Whether runtime types unlock more than the interface does, or return fewer types."""
@@ -170,19 +174,19 @@ class Search:
             for edge in [self._graph.edge(self._graph.node(type_, node.graph), field.name)]
         )
 
-    def _is_sound(self, path: Path, name: str) -> bool:
+    def _is_sound(self, node: Node, provided: Provided, name: str) -> bool:
         """Whether every runtime type resolves the field here, so the interface may be asked."""
-        return all(self._resolves(path, type_, name) for type_ in path.node.members)
+        return all(self._resolves(node, provided, type_, name) for type_ in node.members)
 
-    def _resolves(self, path: Path, type_: str, name: str) -> bool:
-        edge = self._graph.edge(self._graph.node(type_, path.node.graph), name)
+    def _resolves(self, node: Node, provided: Provided, type_: str, name: str) -> bool:
+        edge = self._graph.edge(self._graph.node(type_, node.graph), name)
         if edge is not None and not edge.rule.external and not edge.rule.requires:
             return True
-        return name in self._graph.provided_on(path.provided, type_).fields
+        return name in self._graph.provided_on(provided, type_).fields
 
     def _is_local(self, path: Path, requires: Sequence[Selection]) -> bool:
         """Whether this subgraph has by itself, at this position, all that a field requires."""
-        identity = ("local", path.node, path.provided, path.members, requires)
+        identity = (path.node, path.provided, path.members, requires)
         memo = self._graph.memo
         if identity not in memo:
             normalized = normalize(self._graph.supergraph, requires, path.node.type)
@@ -211,7 +215,8 @@ class Search:
     def _through_moves(self, path: Path, field: Field) -> Iterator[Path]:
         # Objects of some types have the field here: only the others need to be asked for.
         is_split = path.node.is_interface and any(
-            self._resolves(path, type_, field.name) for type_ in path.node.members
+            self._resolves(path.node, path.provided, type_, field.name)
+            for type_ in path.node.members
         )
         for move in self._graph.moves(path.node):
             target = move.target
@@ -220,7 +225,7 @@ class Search:
                 continue
             if target.graph == path.node.graph and not edge.rule.requires:
                 continue
-            if target.is_interface and not self._is_sound_at(target, field.name):
+            if target.is_interface and not self._is_sound(target, NOTHING_PROVIDED, field.name):
                 continue
             if is_split and target.is_interface:
                 continue
@@ -230,9 +235,6 @@ class Search:
             jumped = self._jump(path, move, edge.rule.requires)
             if jumped is not None:
                 yield self._take(jumped, field, edge)
-
-    def _is_sound_at(self, node: Node, name: str) -> bool:
-        return self._is_sound(Path(None, None, node, node.members), name)
 
     def _jump(self, path: Path, move: Move, requires: tuple[Selection, ...]) -> Path | None:
         requirement = self._satisfy(path, move, requires)
@@ -266,7 +268,6 @@ class Search:
     ) -> Requirement | None:
         supergraph = self._graph.supergraph
         node = path.node
-        unresolved = self.unresolved
         excluded = path.excluded | {target.graph}
         for_key = Path(None, None, node, path.members, path.provided, excluded)
         groups = self.walk([for_key], normalize(supergraph, move.key.fields, node.type))
@@ -275,7 +276,6 @@ class Search:
             start = Path(None, None, node, path.members, path.provided)
             more = self.walk([start], normalize(supergraph, requires, node.type))
             groups = None if more is None else groups + more
-        self.unresolved = unresolved
         if groups is None:
             return None
         paths, cost = choose(groups, self._budget)
@@ -308,16 +308,17 @@ class Search:
                 if jumped is not None:
                     yield jumped
 
-    def _typename(self, path: Path, field: Field) -> Iterator[Path]:
-        step = Select(field.key, field.name, (), None)
+    def _typename(self, path: Path) -> Iterator[Path]:
         if path.node.interface_object:
             for jumped in self._to_real_interface(path):
-                yield jumped.leaf(step)
+                yield jumped.leaf(TYPENAME_STEP)
         else:
-            yield path.leaf(step)
+            yield path.leaf(TYPENAME_STEP)
 
     def _fail(self, paths: Sequence[Path], field: Field) -> None:
-        """Remember the first selection that could not be resolved."""
+        """Remember the first selection of the client that could not be resolved."""
+        if self._active:
+            return
         types = sorted({path.node.type for path in paths})
         graphs = sorted({path.node.graph for path in paths})
         self.unresolved = self.unresolved or (
@@ -366,11 +367,7 @@ def _common_members(paths: list[Path]) -> list[Path]:
 def _covers(key: Sequence[Selection], field: Field) -> bool:
     """Whether finding the key already means finding the field."""
     for selection in key:
-        if (
-            isinstance(selection, Field)
-            and selection.name == field.name
-            and selection.arguments == field.arguments
-        ):
+        if isinstance(selection, Field) and selection.name == field.name:
             below = field.selections
             return all(isinstance(s, Field) and _covers(selection.selections, s) for s in below)
     return False

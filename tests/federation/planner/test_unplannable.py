@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from graphql import OperationType
 
-from gateway.federation.operation.selection import Field, Operation
+from gateway.federation.operation.selection import Field, Fragment, Operation
 from gateway.federation.planner import PlanningBudgetExceeded, PlanningError, plan
 from gateway.federation.supergraph import Supergraph
 from tests.federation.planner.planned import plan_of, supergraph
@@ -131,7 +131,7 @@ def test_an_operation_deeper_than_the_stack_is_refused() -> None:
     field = Field("id", "id")
     for _ in range(4000):
         field = Field("similar", "similar", (), (field,))
-    root = Field("similar", "similar", (), (field,))
+    root = Field("media", "media", (), (Fragment("Book", (field,)),))
     operation = Operation(OperationType.QUERY, None, "Query", {}, (root,))
     with pytest.raises(PlanningBudgetExceeded, match=r"^The operation is too deep to plan\.$"):
         plan(supergraph("abstract-deep"), operation)
