@@ -140,6 +140,8 @@ async def _measure(target: Target, flood: str, *, seconds: float, senders: int) 
         body = json.dumps({"query": query, "variables": {"on": False}})
         return encode_request(host, "/graphql", body, target.headers)
 
+    known = request(target.large("Known"))
+
     async def ask(query: bytes) -> None:
         async with connected(host, int(port)) as exchange:
             while (began := time.perf_counter()) < end:
@@ -151,11 +153,9 @@ async def _measure(target: Target, flood: str, *, seconds: float, senders: int) 
 
     async def send(sender: int) -> None:
         async with connected(host, int(port)) as exchange:
-            number = 0
             while time.perf_counter() < end:
-                number += 1
-                unique = f"F{time.time_ns()}_{sender}" if flood == "new" else "Known"
-                answer = await exchange(request(target.large(unique)))
+                unique = target.large(f"F{time.time_ns()}_{sender}") if flood == "new" else None
+                answer = await exchange(request(unique) if unique else known)
                 at = answer.find(b'"code":"')
                 what = answer[at + 8 : at + 60].split(b'"')[0].decode() if at >= 0 else "answered"
                 answers[what] = answers.get(what, 0) + 1
