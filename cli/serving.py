@@ -24,7 +24,7 @@ from cli import connections, replicas, worker
 from gateway import standalone
 from gateway.configuration import Configuration
 from gateway.federation.supergraph import SupergraphError
-from gateway.reloading import SourceUnavailable
+from gateway.reloading import SourceUnavailable, shown
 from shared import cache, logger, subgraph, telemetry
 from shared.auth import ServiceTokens, Verifier
 from shared.config import (
@@ -207,7 +207,7 @@ async def _standalone(supergraph: str, told: Configuration, draining: asyncio.Ev
     try:
         return await standalone.create(supergraph, told, draining=draining)
     except (ConfigurationError, SupergraphError, SourceUnavailable) as error:
-        raise ClickException(f"{supergraph}: {error}") from error
+        raise ClickException(f"{shown(supergraph)}: {error}") from error
 
 
 async def serve(

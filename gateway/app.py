@@ -26,7 +26,7 @@ from gateway.federation.supergraph import Supergraph, SupergraphError
 from gateway.ide import IdePage, asset_route
 from gateway.identity import Callers, ask_orgs, context_of
 from gateway.pipeline import Pipeline
-from gateway.reloading import Reloading, Source, SourceUnavailable, read_now, source_of
+from gateway.reloading import Reloading, Source, SourceUnavailable, read_now, shown, source_of
 from gateway.rest import openapi, privacy, webhooks
 from gateway.rest.operations import routes as rest_routes
 from gateway.rest.subgraphs import asking
@@ -161,7 +161,7 @@ def _supergraph(location: str, source: Source) -> Supergraph:
     except SourceUnavailable as error:
         raise ConfigurationError(str(error)) from error
     except SupergraphError as error:
-        raise ConfigurationError(f"{location}: {error}") from error
+        raise ConfigurationError(f"{shown(location)}: {error}") from error
 
 
 def _subgraphs(settings: Settings, redis: Redis) -> list[Subgraph]:

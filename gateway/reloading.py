@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 from prometheus_client import Counter, Gauge
@@ -35,6 +36,7 @@ __all__ = [
     "UrlSource",
     "is_address",
     "read_now",
+    "shown",
     "source_of",
 ]
 
@@ -159,6 +161,14 @@ def source_of(location: str) -> Source:
 def is_address(location: str) -> bool:
     """Whether it is the address of a supergraph, and not a path."""
     return location.startswith(("http://", "https://"))
+
+
+def shown(location: str) -> str:
+    """The location without what may be secret in an address: a password, or a parameter."""
+    if not is_address(location):
+        return location
+    parts = urlsplit(location)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def read_now(source: Source) -> str:

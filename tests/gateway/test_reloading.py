@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from click import ClickException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from cli.serving import _standalone as serve_any
 from gateway import standalone
-from gateway.configuration import read
+from gateway.configuration import Configuration, read
 from gateway.federation.supergraph import Supergraph
 from gateway.pipeline import Pipeline
 from gateway.reloading import (
@@ -91,6 +93,20 @@ async def test_an_address_that_misbehaves_gives_nothing(
     async with answering(respond) as url:
         with pytest.raises(SourceUnavailable, match=reason):
             await UrlSource(f"{url}/?token=secret", max_bytes=1_000).read()
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("http://me:secret@127.0.0.1:9/a.graphql?key=secret", "http://127.0.0.1:9/a.graphql"),
+        ("/run/a@b?c.graphql", "/run/a@b?c.graphql"),
+    ],
+)
+async def test_what_may_be_secret_in_an_address_is_not_told(location: str, told: str) -> None:
+    with pytest.raises(ClickException) as caught:
+        await serve_any(location, Configuration(), asyncio.Event())
+    assert caught.value.message.startswith(f"{told}: ")
+    assert "secret" not in caught.value.message
 
 
 async def test_an_address_that_does_not_answer_is_not_waited_for() -> None:
