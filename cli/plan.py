@@ -11,11 +11,12 @@ from typing import Any
 from click import ClickException
 
 from gateway.federation.cost import Weights, compile_cost, evaluate
+from gateway.federation.deferral import in_parts, plan_in_parts
 from gateway.federation.operation.prepare import InvalidRequest, parse_and_validate, prepare
 from gateway.federation.plan import QueryPlan
 from gateway.federation.plan_json import plan_to_json
 from gateway.federation.plan_text import print_plan
-from gateway.federation.planner import PlanningError, plan
+from gateway.federation.planner import PlanningError
 from gateway.federation.supergraph import Supergraph, SupergraphError
 
 
@@ -33,7 +34,8 @@ def explain(
         document = parse_and_validate(supergraph.api_schema, _text(query))
         prepared = prepare(supergraph.api_schema, document, operation)
         decided = {name: _decided(name, conditions) for name in prepared.conditions}
-        found = plan(supergraph, prepared.fold(decided))
+        whole, *_ = in_parts(supergraph, prepared, decided)
+        found = plan_in_parts(supergraph, whole, labels={})
     except OSError as error:
         raise ClickException(f"{error.filename}: {error.strerror}") from error
     except (SupergraphError, InvalidRequest, PlanningError) as error:
@@ -61,6 +63,7 @@ def _text(query: str) -> str:
 def _decided(name: str, conditions: Mapping[str, Any]) -> bool:
     if not isinstance(conditions.get(name), bool):
         raise ClickException(
-            f"${name} decides an @skip or @include: say --variables '{{\"{name}\": true}}'"
+            f"${name} decides an @skip, an @include or a @defer: "
+            f"say --variables '{{\"{name}\": true}}'"
         )
     return bool(conditions[name])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from gateway.cache import LruCache
 from gateway.cost import CostLimits
 from gateway.federation.cost import PlanCost, Weights, compile_cost
-from gateway.federation.deferral import deferred_apart, plan_apart
+from gateway.federation.deferral import in_parts, plan_in_parts
 from gateway.federation.execution import (
     ExecutablePlan,
     IncrementalPlan,
@@ -33,9 +33,9 @@ from gateway.federation.operation.prepare import (
     forget_tokens,
     prepare,
 )
-from gateway.federation.operation.selection import Deferred, Field
+from gateway.federation.operation.selection import Field
 from gateway.federation.plan import QueryPlan
-from gateway.federation.planner import PlanningError, plan
+from gateway.federation.planner import PlanningError
 from gateway.federation.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport
 from gateway.security.limits import LimitExceeded, Limits, check_variables, read_document
 from shared.aside import Aside
@@ -223,22 +223,16 @@ class Runtime:
         unmet: Unmet,
     ) -> Planned | _Failure:
         try:
-            operation = prepared.fold(coerced)
+            operation, primary, deferred = in_parts(self.supergraph, prepared, coerced)
             allowed, refusals, overlooked = self._allowed(operation, unmet)
-            primary, deferred = operation, tuple[Deferred, ...]()
-            if prepared.kind == "query" and prepared.defers:
-                primary, deferred = prepared.split(coerced)
-            apart = deferred_apart(primary, deferred)
-            key = (_identity(operation), unmet if refusals else None, apart, *labels.values())
+            key = (_identity(operation), unmet if refusals else None, *labels.values())
             weight = _BYTES_PER_FIELD * _count(operation.selections)
             executable = self._by_operation.get(key)
             if executable is None:
                 with span("plan"):
                     made = QueryPlan((), {})
-                    if apart:
-                        made = plan_apart(self.supergraph, allowed, apart, labels=labels)
-                    elif refusals is None or allowed.selections:
-                        made = plan(self.supergraph, allowed, labels=labels)
+                    if refusals is None or allowed.selections:
+                        made = plan_in_parts(self.supergraph, allowed, labels=labels)
                     executable = compile_plan(self.supergraph, operation, made, refusals)
                 self._by_operation.put(key, executable, weight=weight)
             incremental = compile_incremental(executable, primary, deferred)

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AT",
+    "AT_ONCE",
     "Entities",
     "Fetch",
     "Gate",
     "KeyRenamer",
+    "Part",
     "Path",
     "PathStep",
     "QueryPlan",
@@ -42,6 +44,11 @@ AT: Literal["@"] = "@"
 # A `str` other than AT is a response key.
 PathStep = str | Gate
 Path = tuple[PathStep, ...]
+
+Part = tuple[int, str]
+"""A part of the answer: the index of a deferred fragment, and what to call it."""
+AT_ONCE: Part = (-1, "")
+"""The part that comes before all deferred ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,8 @@ class Fetch:
     where ``at`` leads: root objects further down, each of which gets all of it.
     ``output_rewrites`` are relative to the data.  ``variables`` are the client
     variables its document uses, as ``(name in the document, name at the client)``.
-    ``depends_on`` holds ids of fetches that must have finished first.
+    ``depends_on`` holds ids of fetches that must have finished first.  ``part`` is
+    the first part of the answer that needs it.
     """
 
     id: int
@@ -119,6 +127,7 @@ class Fetch:
     at: tuple[Path, ...] = ()
     output_rewrites: tuple[KeyRenamer, ...] = ()
     depends_on: tuple[int, ...] = ()
+    part: Part = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Plans as JSON: out in Apollo's form, in from Apollo's and from Hive Router's.
 
-What Apollo's form has no place for is added under names of its own: ``id`` and
-``dependsOn`` of a fetch, ``isKey`` of a required field, ``paths`` of a Flatten
-node with several, and ``BatchFetch`` for a document with several `_entities` calls.
+What Apollo's form has no place for is added under names of its own: ``id``,
+``dependsOn`` and ``deferred`` of a fetch, ``isKey`` of a required field, ``paths``
+of a Flatten node with several, and ``BatchFetch`` for a document with several
+`_entities` calls.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.federation.plan import (
     AT,
+    AT_ONCE,
     Entities,
     Fetch,
     Gate,
@@ -26,7 +28,7 @@ from gateway.federation.plan_tree import path_strings, waves
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from gateway.federation.plan import Path, PathStep, RequireSelection
+    from gateway.federation.plan import Part, Path, PathStep, RequireSelection
 
     Json = dict[str, Any]
 
@@ -74,6 +76,9 @@ def _fetch_out(fetch: Fetch) -> Json:
         node["operationName"] = fetch.operation_name
     if fetch.depends_on:
         node["dependsOn"] = [str(one) for one in fetch.depends_on]
+    if fetch.part != AT_ONCE:
+        index, name = fetch.part
+        node["deferred"] = {"index": index, "name": name}
     if fetch.output_rewrites:
         node["outputRewrites"] = [_renamer_out(one) for one in fetch.output_rewrites]
     if batch:
@@ -221,6 +226,7 @@ class _Reader:
             ),
             output_rewrites=rewrites,
             depends_on=tuple(sorted(set(after))),
+            part=_part(node.get("deferred")),
         )
         if node["kind"] == "BatchFetch":
             calls = tuple(
@@ -267,6 +273,10 @@ class _Reader:
             is_key = bool(item.get("isKey")) or key in key_fields
             found.append(RequireField(name, key, self._requires(inner, "", subgraph), is_key))
         return tuple(found)
+
+
+def _part(written: Json | None) -> Part:
+    return (written["index"], written["name"]) if written else AT_ONCE
 
 
 def _renamers(node: Json) -> tuple[KeyRenamer, ...]:

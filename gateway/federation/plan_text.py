@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from graphql import FieldNode, OperationDefinitionNode, parse, print_ast
@@ -51,7 +52,9 @@ def _block(head: str, lines: Iterable[str]) -> list[str]:
 
 
 def _fetch(fetch: Fetch) -> list[str]:
-    head = f'(service: "{fetch.subgraph}")'
+    _, name = fetch.part
+    deferred = f", deferred: {json.dumps(name)}" if name else ""
+    head = f'(service: "{fetch.subgraph}"{deferred})'
     selection_set = _selection_set(fetch)
     if not fetch.entities:
         node = _block(f"Fetch{head}", _print(selection_set))

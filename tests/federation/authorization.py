@@ -32,6 +32,7 @@ _USER = {
     "nickname": "A",
     "secretCode": "s3",
 }
+_OTHER = {**_USER, "id": "u2", "name": "Bob"}
 _SAFE = {"id": "s1", "title": "Safe", "content": "gold", "__typename": "Safe"}
 _NOTE = {"id": "n1", "title": "Note", "text": "milk", "stars": 3, "__typename": "Note"}
 
@@ -75,7 +76,7 @@ USERS = Subgraph(
         "Query": {
             "me": _USER,
             "viewer": _USER,
-            "users": [_USER, {**_USER, "id": "u2", "name": "Bob"}],
+            "users": [_USER, _OTHER],
             "items": [_SAFE, _NOTE],
             "things": [_NOTE, _NOTE],
             "vault": _SAFE,
@@ -83,7 +84,9 @@ USERS = Subgraph(
             "papers": [_NOTE, {"__typename": "Leaf", "stars": 5}],
         },
         "Mutation": {"rename": lambda _, name: {**_USER, "name": name}, "erase": True},
-        "User": {"__resolveReference": lambda one: {**_USER, **one}},
+        "User": {
+            "__resolveReference": lambda one: _OTHER if one["id"] == "u2" else {**_USER, **one}
+        },
     },
 )
 BADGES = Subgraph(

@@ -9,11 +9,15 @@ from typing import Any
 import orjson
 import pytest
 from graphql import OperationDefinitionNode, parse, print_ast
+from inline_snapshot import snapshot
 
 from gateway.context import RequestContext
-from gateway.federation.deferral import deferred_apart, plan_apart
+from gateway.federation.deferral import in_parts, plan_in_parts
 from gateway.federation.operation.prepare import parse_and_validate, prepare
-from gateway.federation.plan import QueryPlan
+from gateway.federation.plan import AT_ONCE, QueryPlan
+from gateway.federation.plan_text import print_plan
+from gateway.federation.planner import PlanningError
+from gateway.federation.supergraph import Supergraph
 from gateway.federation.transport import SubgraphRequest, SubgraphResponse
 from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
@@ -26,14 +30,15 @@ from tests.federation.world import WORLD
 
 
 class Held(InMemory):
-    """Subgraphs; what asks for users waits for the gate."""
+    """Subgraphs; what asks for some field waits for the gate."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: str) -> None:
         super().__init__(*WORLD.subgraphs)
+        self.held = held
         self.gate = asyncio.Event()
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
-        if "users" in request.fetch.document:
+        if self.held in request.fetch.document:
             await self.gate.wait()
         return await super().execute(request)
 
@@ -41,69 +46,208 @@ class Held(InMemory):
         """There is nothing to close."""
 
 
-def planned(source: str) -> tuple[list[str], tuple[frozenset[str], ...]]:
-    """The documents of an operation's plan, and what was planned apart."""
-    prepared = prepare(supergraph().api_schema, parse_and_validate(supergraph().api_schema, source))
-    apart = deferred_apart(*prepared.split({}))
-    made = plan_apart(supergraph(), prepared.fold({}), apart, labels={})
+def planned(source: str, of: Supergraph | None = None) -> QueryPlan:
+    """The plan of an operation; every fetch comes after those it waits for."""
+    of = of or supergraph()
+    prepared = prepare(of.api_schema, parse_and_validate(of.api_schema, source))
+    operation, *_ = in_parts(of, prepared, prepared.coerce({}))
+    made = plan_in_parts(of, operation, labels={})
     ids = [fetch.id for fetch in made.fetches]
     assert ids == sorted(set(ids))
     for index, fetch in enumerate(made.fetches):
         assert set(fetch.depends_on) <= set(ids[:index])
-    return [fetch.document for fetch in made.fetches], apart
+    return made
+
+
+def brought(source: str) -> list[tuple[str, str]]:
+    """For which part each fetch is, and what it asks."""
+    made = planned(source)
+    documents = [fetch.document.partition("_entities(representations:") for fetch in made.fetches]
+    asked = [after.partition(")")[2][:-1] or before for before, _, after in documents]
+    return list(zip([fetch.part[1] for fetch in made.fetches], asked, strict=True))
+
+
+def test_the_plan_of_a_part_on_an_entity() -> None:
+    made = planned('{ me { name ... @defer(label: "slow") { role ... @defer { handle } } } }')
+    assert print_plan(made) == snapshot("""\
+QueryPlan {
+  Sequence {
+    Fetch(service: "accounts") {
+      {
+        me {
+          __typename
+          name
+          id
+        }
+      }
+    },
+    Parallel {
+      Flatten(path: "me") {
+        Fetch(service: "accounts", deferred: "slow") {
+          {
+            ... on User {
+              __typename
+              id
+            }
+          } =>
+          {
+            ... on User {
+              role
+            }
+          }
+        },
+      },
+      Flatten(path: "me") {
+        Fetch(service: "accounts", deferred: "#1") {
+          {
+            ... on User {
+              __typename
+              id
+            }
+          } =>
+          {
+            ... on User {
+              handle
+            }
+          }
+        },
+      },
+    },
+  }
+}\
+""")
+
+
+ME = ("", "{me{__typename id}}")
 
 
 @pytest.mark.parametrize(
-    ("source", "apart", "fetches"),
+    ("source", "fetches"),
     [
-        ("{ me { id } ... @defer { users { id } } }", [{"users"}], 2),
-        ("{ me { id } ... @defer { users { id } me { email } } }", [{"users"}], 2),
-        ("{ ... @defer { me { id } } ... @defer { users { id } } }", [{"me"}, {"users"}], 2),
-        ("{ ... @defer { me { id } ... @defer { users { id } } } }", [{"me"}, {"users"}], 2),
-        ("{ me { id ... @defer { email } } }", [], 1),
-        ("{ me { id } ... @defer { me { email } } }", [], 1),
-        ("{ ... @defer { a: me { id } } ... @defer { a: me { email } } }", [], 1),
-        ("{ me { id } ... @defer { __typename } }", [{"__typename"}], 1),
-        ("{ books { title reviewCount } ... @defer { grid { reviewCount } } }", [{"grid"}], 4),
+        ("{ me { id } ... @defer { users { id } } }", [("", "{me{id}}"), ("#0", "{users{id}}")]),
+        (
+            "{ me { id } ... @defer { users { id } me { name } } }",
+            [ME, ("#0", "{users{id}}"), ("#0", "{...on User{name}}")],
+        ),
+        (
+            "{ ... @defer { me { id } } ... @defer { users { id } } }",
+            [("#0", "{me{id}}"), ("#1", "{users{id}}")],
+        ),
+        # What two ask for comes with the first of them.
+        (
+            "{ ... @defer { a: me { name } } ... @defer { a: me { name role } } }",
+            [("#0", "{a:me{__typename name id}}"), ("#1", "{...on User{role}}")],
+        ),
+        (
+            "{ me { id name ... @defer { name role } } }",
+            [("", "{me{__typename id name}}"), ("#0", "{...on User{role}}")],
+        ),
+        # A fragment in several places is several parts.
+        (
+            """{ me { ...F } other: me { ...F } }
+            fragment F on User { id ... @defer(label: "f") { role } }""",
+            [
+                ("", "{me{__typename id} other:me{__typename id}}"),
+                ("#0", "{...on User{role}}"),
+                ("#1", "{...on User{role}}"),
+            ],
+        ),
+        # Keys come with the rest, and what is only there by them.
+        ("{ me { name ... @defer { id } } }", [("", "{me{name id}}")]),
+        ("{ me { name ... @defer { __typename } } }", [("", "{me{__typename name}}")]),
+        # What is no entity cannot be asked for again, but what is inside it can.
+        ("{ settings { theme ... @defer { version } } }", [("", "{settings{theme version}}")]),
     ],
 )
-def test_fields_that_only_one_fragment_defers_are_fetched_by_themselves(
-    source: str, apart: list[set[str]], fetches: int
+def test_what_is_deferred_has_fetches_of_its_own(
+    source: str, fetches: list[tuple[str, str]]
 ) -> None:
-    documents, found = planned(source)
-    assert list(found) == apart
-    assert len(documents) == fetches
+    assert brought(source) == fetches
 
 
-def test_plans_that_call_different_fields_by_one_key_are_made_as_one() -> None:
-    now = "a: books { id price: title shipping }"
-    later = "b: books { id isbn: title inStock }"
-    documents, found = planned(f"{{ {now} ... @defer {{ {later} }} }}")
-    assert found == (frozenset({"b"}),)
-    assert documents == planned(f"{{ {now} {later} }}")[0]
-    same = now.replace("a:", "b:")
-    documents, _ = planned(f"{{ {now} ... @defer {{ {same} }} }}")
-    assert documents != planned(f"{{ {now} {same} }}")[0]
+PROVIDED = """
+schema
+  @link(url: "https://specs.apollo.dev/link/v1.0")
+  @link(url: "https://specs.apollo.dev/join/v0.3", for: EXECUTION)
+{ query: Query }
+directive @link(url: String, as: String, for: link__Purpose, import: [link__Import])
+  repeatable on SCHEMA
+directive @join__graph(name: String!, url: String!) on ENUM_VALUE
+directive @join__type(graph: join__Graph!, key: join__FieldSet) repeatable on OBJECT
+directive @join__field(graph: join__Graph, provides: join__FieldSet, external: Boolean)
+  repeatable on FIELD_DEFINITION
+scalar link__Import
+scalar join__FieldSet
+enum link__Purpose { SECURITY EXECUTION }
+enum join__Graph { A @join__graph(name: "a", url: "") B @join__graph(name: "b", url: "") }
+type Query @join__type(graph: A) {
+  me: User @join__field(graph: A, provides: "profile { text }")
+  other: User @join__field(graph: A)
+}
+type User @join__type(graph: A, key: "id") { id: ID! profile: Profile }
+type Profile @join__type(graph: A) @join__type(graph: B) {
+  text: String @join__field(graph: A, external: true) @join__field(graph: B)
+}
+"""
+"""A supergraph where an object that is asked for again has less than where it was found."""
 
 
-async def test_a_deferred_root_field_of_the_same_subgraph_is_not_waited_for() -> None:
-    transport = Held()
+def test_what_has_no_plan_in_parts_is_planned_as_a_whole() -> None:
+    made = planned("{ me { id ... @defer { profile { text } } } }", Supergraph.from_sdl(PROVIDED))
+    assert [fetch.document for fetch in made.fetches] == ["{me{id profile{text}}}"]
+
+
+def test_what_has_no_plan_at_all_is_refused() -> None:
+    with pytest.raises(PlanningError, match="text cannot be reached"):
+        planned("{ other { profile { text } } }", Supergraph.from_sdl(PROVIDED))
+
+
+def test_an_operation_with_too_many_fields_to_compare_is_planned_as_a_whole() -> None:
+    many = "... on Book { title } ... on Film { title } " * 300
+    source = f"{{ items {{ {many} ... @defer {{ id }} ... on Book @defer {{ price }} }} }}"
+    assert {fetch.part for fetch in planned(source).fetches} == {AT_ONCE}
+    few = source.replace(many, many[:44])
+    assert {name for _, name in (fetch.part for fetch in planned(few).fetches)} == {"", "#1"}
+
+
+@pytest.mark.parametrize(("count", "fetches"), [(50, 51), (51, 1)])
+def test_there_are_only_so_many_requests_for_one_operation(count: int, fetches: int) -> None:
+    parts = " ".join(f"... @defer {{ r{number}: role }}" for number in range(count))
+    assert len(planned(f"{{ me {{ id {parts} }} }}").fetches) == fetches
+
+
+@pytest.mark.parametrize(
+    ("selected", "path"),
+    [
+        ("me { id } ... @defer { later: users(ids: [1]) { id } }", []),
+        ("topReview { stars ... @defer { later: body } }", ["topReview"]),
+        (
+            "users(ids: [1]) { friends { id ... @defer { later: name } } }",
+            ["users", 0, "friends", 0],
+        ),
+        ("items(first: 1) { id ... on Item @defer { later: title } }", ["items", 0]),
+    ],
+)
+async def test_what_is_deferred_in_the_same_subgraph_is_not_waited_for(
+    selected: str, path: list[Any]
+) -> None:
+    transport = Held("later")
     pipeline = Pipeline(Runtime(supergraph(), transport))
-    query = "{ me { id } ... @defer { users(ids: [1]) { id } } }"
+    query = f"{{ {selected} }}"
     request = GraphQLRequest(query, incremental="deferspec=20220824")
     stream = await pipeline.subscribe(request, RequestContext())
     assert not isinstance(stream, GraphQLResult)
-    first = await anext(stream)
-    shown = orjson.loads(first.encode())
-    assert (shown["hasNext"], list(shown["data"])) == (True, ["me"])
+    first = orjson.loads((await anext(stream)).encode())
+    assert first["hasNext"] is True
     transport.gate.set()
     last = orjson.loads((await anext(stream)).encode())
     assert last["hasNext"] is False
-    assert last["incremental"] == [{"path": [], "data": {"users": [{"id": "1"}]}}]
+    (patch,) = last["incremental"]
+    assert (patch["path"], list(patch["data"])) == (path, ["later"])
     assert [part async for part in stream] == []
     # Who takes no parts is given the same.
     whole = await pipeline.execute(GraphQLRequest(query), RequestContext())
-    assert whole.data == {**shown["data"], "users": [{"id": "1"}]}
+    assert whole.data == put(first["data"], path, patch["data"])
     await pipeline.close()
 
 
@@ -122,8 +266,7 @@ def half_deferred(source: str) -> str | None:
 
 
 async def test_random_operations_planned_apart_have_the_same_answer() -> None:
-    transport = Held()
-    transport.gate.set()
+    transport = Held("nothing of the kind")
     pipeline = Pipeline(Runtime(supergraph(), transport), introspection=True)
     seen = 0
     for seed in range(200):
@@ -149,11 +292,3 @@ async def test_random_operations_planned_apart_have_the_same_answer() -> None:
     assert not transport.invalid
     assert seen > 20
     await pipeline.close()
-
-
-def test_a_query_of_nothing_allowed_has_no_fetches() -> None:
-    prepared = prepare(
-        supergraph().api_schema, parse_and_validate(supergraph().api_schema, "{ __typename }")
-    )
-    empty = prepared.fold({})
-    assert plan_apart(supergraph(), empty, (), labels={}) == QueryPlan((), {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,6 +133,7 @@ PLANS = [
     STREAM,
     ALIASED,
     QueryPlan(STREAM.fetches[:1], {}),
+    QueryPlan((ROOT, replace(CHAIN.fetches[1], part=(0, "later"))), {}),
     QueryPlan((ROOT,), {}),
     QueryPlan((), {}),
 ]

@@ -1,9 +1,8 @@
 """`@defer`: each deferred fragment is answered as soon as its own fetches are there.
 
 The whole operation has one plan, and every fetch starts when its own inputs are
-there.  What is decided here is only who waits for which fetch: a fragment below
-the root costs no fetch more than without `@defer`, and comes with the rest if
-the rest's fetches bring it.
+there.  What is decided here is only who waits for which fetch; which fields have
+fetches of their own has been decided before, and what has none comes with the rest.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from gateway.federation.execution.projection import (
 )
 from gateway.federation.execution.schedule import Schedule, schedule_fetches
 from gateway.federation.operation.selection import Field
-from gateway.federation.plan import Gate, RequireFragment
+from gateway.federation.plan import AT, Gate, RequireFragment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from graphql import GraphQLCompositeType
 
     from gateway.federation.execution.errors import Error
-    from gateway.federation.execution.positions import ResponsePath
+    from gateway.federation.execution.positions import PossibleTypes, ResponsePath
     from gateway.federation.execution.run import Observer, Run
     from gateway.federation.operation.selection import Deferred, Operation, Selection
     from gateway.federation.plan import Path
@@ -395,10 +394,10 @@ def compile_incremental(
         return None
     supergraph, fetches = executable.supergraph, executable.plan.fetches
     shapes = [shape_of(parse(fetch.document, no_location=True)) for fetch in fetches]
-    first = _need(executable, shapes, (), primary.selections, _gates(deferred, _FIRST))
+    first = _need(executable, shapes, _FIRST, (), primary.selections, deferred)
     parts: list[_Part] = []
     for index, one in enumerate(deferred):
-        need = _need(executable, shapes, one.path, one.selections, _gates(deferred, index))
+        need = _need(executable, shapes, index, one.path, one.selections, deferred)
         above = first if one.parent == _FIRST else parts[one.parent].need
         need = replace(need, fetches=need.fetches | above.fetches)
         parts.append(_compile_part(executable, one, need))
@@ -428,25 +427,24 @@ def _compile_part(executable: ExecutablePlan, deferred: Deferred, need: _Need) -
     return _Part(deferred, type_, position, projection, need)
 
 
-def _gates(deferred: Sequence[Deferred], parent: int) -> list[Path]:
-    """Return where the fragments directly inside a part are."""
-    return [one.path for one in deferred if one.parent == parent]
-
-
 def _need(
     executable: ExecutablePlan,
     shapes: Sequence[Shape],
+    part: int,
     path: Path,
     selections: Sequence[Selection],
-    inside: Sequence[Path],
+    deferred: Sequence[Deferred],
 ) -> _Need:
-    """Return what an answer reads; to announce what is ``inside`` it, types have to be known."""
+    """Return what a part reads; to announce the fragments inside it, types have to be known."""
     wanted: Shape = {}
-    for one in inside:
-        _place(wanted, one)
+    for one in deferred:
+        if one.parent == part:
+            _place(wanted, one.path)
     here = _place(wanted, path)
     _add_wanted(selections, here)
-    fetches = _bringing(executable, shapes, wanted) if here else frozenset()
+    # What the planner made for a later part is not for this one.
+    candidates = [index for index, one in enumerate(executable.plan.fetches) if one.part[0] <= part]
+    fetches = _bringing(executable, shapes, candidates, wanted, path) if here else frozenset()
     return _Need(keys_of(path), here, fetches)
 
 
@@ -473,24 +471,32 @@ def _add_wanted(selections: Sequence[Selection], wanted: Shape) -> None:
             _add_wanted(one.selections, wanted.setdefault(one.key, {}))
 
 
-def _bringing(executable: ExecutablePlan, shapes: Sequence[Shape], wanted: Shape) -> frozenset[int]:
+def _bringing(
+    executable: ExecutablePlan,
+    shapes: Sequence[Shape],
+    candidates: Sequence[int],
+    wanted: Shape,
+    path: Path,
+) -> frozenset[int]:
     """Return the fetches that bring anything of what is wanted, and those they depend on."""
     fetches = executable.plan.fetches
     index_of = {fetch.id: index for index, fetch in enumerate(fetches)}
     found: set[int] = set()
-    for index in reversed(range(len(fetches))):
-        if index in found or _delivers(executable, index, shapes[index], wanted):
+    for index in reversed(candidates):
+        if index in found or _delivers(executable, index, shapes[index], wanted, path):
             found.add(index)
             found.update(index_of[one] for one in fetches[index].depends_on)
     return frozenset(found)
 
 
-def _delivers(executable: ExecutablePlan, index: int, shape: Shape, wanted: Shape) -> bool:
-    """Return whether a fetch brings anything that is wanted."""
+def _delivers(
+    executable: ExecutablePlan, index: int, shape: Shape, wanted: Shape, path: Path
+) -> bool:
+    """Return whether a fetch brings anything that is wanted of the objects a path leads to."""
     step = executable.steps[index]
     if any(_overlaps(shape, _below(wanted, position.keys)) for position, _ in step.targets):
         return True
-    types = executable.supergraph.schema.type_map
+    types, possible = executable.supergraph.schema.type_map, executable.supergraph.possible_types
     for call in step.calls:
         entities = call.builder.entities
         brought = shape.get(entities.alias, {})
@@ -498,9 +504,33 @@ def _delivers(executable: ExecutablePlan, index: int, shape: Shape, wanted: Shap
         if all(is_object_type(types[name]) for name in on):
             # The type of such an entity was known when it was asked for.
             brought = {key: below for key, below in brought.items() if key != "__typename"}
-        if any(_overlaps(brought, _below(wanted, one.keys)) for one in call.builder.positions):
-            return True
+        for one in call.builder.positions:
+            if _overlaps(brought, _below(wanted, one.keys)) and _may_meet(one.path, path, possible):
+                return True
     return False
+
+
+def _may_meet(one: Path, other: Path, possible_types: PossibleTypes) -> bool:
+    """Return whether no gates of two paths that are one behind the other exclude each other."""
+    gates = _gates(one, possible_types)
+    return all(
+        gates[depth] & types
+        for depth, types in _gates(other, possible_types).items()
+        if depth in gates
+    )
+
+
+def _gates(path: Path, possible_types: PossibleTypes) -> dict[int, frozenset[str]]:
+    """Return which types are let through, by how many keys come before."""
+    found: dict[int, frozenset[str]] = {}
+    depth = 0
+    for step in path:
+        if isinstance(step, Gate):
+            types = step.types.union(*map(possible_types, step.types))
+            found[depth] = found.get(depth, types) & types
+        elif step != AT:
+            depth += 1
+    return found
 
 
 def _below(wanted: Shape, keys: Sequence[str]) -> Shape:

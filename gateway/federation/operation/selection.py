@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.federation.plan import AT_ONCE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graphql import OperationType, ValueNode, VariableDefinitionNode
 
-    from gateway.federation.plan import Path
+    from gateway.federation.plan import Part, Path
 
 __all__ = ["Deferred", "Field", "Fragment", "Operation", "Selection"]
 
@@ -25,13 +27,15 @@ class Field:
     """One selected field.
 
     ``key`` is the response key (the alias, or the name).  ``arguments`` are
-    sorted by name.  ``selections`` is empty for a leaf.
+    sorted by name.  ``selections`` is empty for a leaf.  ``part`` is the
+    first part of the answer that the field is for.
     """
 
     key: str
     name: str
     arguments: tuple[tuple[str, ValueNode], ...] = ()
     selections: tuple[Selection, ...] = ()
+    part: Part = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)

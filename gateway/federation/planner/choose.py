@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from gateway.federation.plan import AT_ONCE, Part
 from gateway.federation.planner.budget import Budget
 from gateway.federation.planner.graph import NO_KEY
 from gateway.federation.planner.paths import (
@@ -163,13 +164,14 @@ class _Choice:
 class _Atoms:
     """Interns the steps of paths by where they are taken, and the fetches they lead to.
 
-    All entity calls of one level to one subgraph become one request, so that
-    is what a fetch is here.  Each level there is at all counts as well.
+    All entity calls of one level to one subgraph for one part become one request,
+    so that is what a fetch is here.  Each level there is at all counts as well.
     """
 
     ids: dict[object, int] = field(default_factory=dict)
     weights: list[int] = field(default_factory=lambda: [0])
     levels: list[int] = field(default_factory=lambda: [0])
+    parts: list[Part] = field(default_factory=lambda: [AT_ONCE])
     sets: dict[tuple[int, Path], tuple[int, frozenset[int]]] = field(default_factory=dict)
 
     def of(self, path: Path, anchor: int = 0) -> tuple[int, frozenset[int]]:
@@ -181,39 +183,42 @@ class _Atoms:
     def _of(self, path: Path, anchor: int) -> tuple[int, frozenset[int]]:
         step = path.step
         if isinstance(step, Enter):
-            fetch = self._intern(step.node, ENTRY_COST, 0)
+            fetch = self._intern((step.node, step.part), ENTRY_COST, 0, step.part)
             return fetch, frozenset((fetch,))
         if path.parent is None:
             return anchor, frozenset()
         before, atoms = self.of(path.parent, anchor)
-        level = self.levels[before]
+        level, part = self.levels[before], self.parts[before]
         if isinstance(step, Jump):
             return self._jump(before, atoms, step)
         if isinstance(step, Cast):
-            end = self._intern((before, step.type), 0, level)
+            end = self._intern((before, step.type), 0, level, part)
         else:
             assert isinstance(step, Select)
             # Among equal plans, the one that has its data sooner.
             weight = 0 if step.edge is None else 1 + level
-            end = self._intern((before, step.key, step.name, step.arguments), weight, level)
+            field = before, step.key, step.name, step.arguments
+            end = self._intern(field, weight, level, part)
         return end, atoms | {end}
 
     def _jump(self, before: int, atoms: frozenset[int], step: Jump) -> tuple[int, frozenset[int]]:
         required = [self.of(path, before) for path in step.requirement.paths]
         level = 1 + max([self.levels[before], *(self.levels[end] for end, _ in required)])
-        end = self._intern((before, step.move, step.requires), 0, level)
+        part = max(step.part, self.parts[before])
+        end = self._intern((before, step.move, step.requires, part), 0, level, part)
         # What is asked of one object by one key is one call, whatever it requires.
-        call = self._intern((before, step.move, level), _CALL_COST, level)
+        call = self._intern((before, step.move, level, part), _CALL_COST, level, part)
         # Only entity calls share a request.
         alone = end if step.move.key is NO_KEY else None
-        fetch = self._intern((step.move.target.graph, level, alone), JUMP_COST, level)
-        wait = self._intern(level, LEVEL_COST, level)
+        fetch = self._intern((step.move.target.graph, level, alone, part), JUMP_COST, level, part)
+        wait = self._intern(level, LEVEL_COST, level, AT_ONCE)
         return end, atoms.union((end, call, fetch, wait), *(found for _, found in required))
 
-    def _intern(self, identity: object, weight: int, level: int) -> int:
+    def _intern(self, identity: object, weight: int, level: int, part: Part) -> int:
         atom = self.ids.get(identity)
         if atom is None:
             atom = self.ids[identity] = len(self.weights)
             self.weights.append(weight)
             self.levels.append(level)
+            self.parts.append(part)
         return atom

@@ -69,6 +69,7 @@ def _fetch(
         at=tuple(work.at),
         output_rewrites=renamers,
         depends_on=tuple(sorted(numbers[before] for before in work.after)),
+        part=work.part,
     )
 
 

@@ -15,7 +15,9 @@ from graphql import ValueNode
 from gateway.federation.operation.selection import Field, Selection
 from gateway.federation.plan import (
     AT,
+    AT_ONCE,
     Gate,
+    Part,
     PathStep,
     RequireField,
     RequireFragment,
@@ -89,6 +91,7 @@ class Work:
     """A fetch in the making; a root fetch has ``root`` selections and no calls.
 
     ``at`` are the root objects further down in the response that it adds to.
+    ``part`` is the part of the answer it is for.
     """
 
     graph: str
@@ -97,6 +100,7 @@ class Work:
     at: list[Position] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     after: list[Work] = field(default_factory=list)
+    part: Part = AT_ONCE
 
 
 @dataclass(slots=True, eq=False)
@@ -121,7 +125,7 @@ class Fetches:
         self._graph = graph
         self._keys = keys
         self._kind: OperationKind = kind
-        self._entered: dict[str, _Place] = {}
+        self._entered: dict[tuple[str, Part], _Place] = {}
         self.works: list[Work] = []
 
     def add(self, path: Path) -> None:
@@ -143,17 +147,17 @@ class Fetches:
 
     def _enter(self, step: Enter) -> _Place:
         graph = step.node.graph
-        place = self._entered.get(graph)
+        place = self._entered.get((graph, step.part))
         if place is None:
             if self._kind != "query":
                 # Another subgraph's turn: coming back to this one later is a new fetch.
                 self._entered.clear()
             selections = SelectionSet(step.node.type)
             after = list(self.works) if self._kind == "mutation" else []
-            work = Work(graph, self._kind, root=selections, after=after)
+            work = Work(graph, self._kind, root=selections, after=after, part=step.part)
             self.works.append(work)
             place = self._place(work, step.node, selections, (), self._keys.root)
-            self._entered[graph] = place
+            self._entered[graph, step.part] = place
         return place
 
     def _select(self, place: _Place, step: Select, *, client: bool) -> _Place:
@@ -203,7 +207,7 @@ class Fetches:
         return known
 
     def _jump(self, place: _Place, step: Jump) -> _Place:
-        identity = (step.move, step.requires)
+        identity = (step.move, step.requires, step.part)
         known = place.below.get(identity)
         if known is None:
             known = place.below[identity] = self._new_jump(place, step)
@@ -217,13 +221,15 @@ class Fetches:
             if work not in after:
                 after.append(work)
         target = step.move.target
+        # What a part's own fetch needs is fetched for the part as well.
+        work = Work(target.graph, "query", after=after, part=max(step.part, place.work.part))
         if step.move.key is NO_KEY:
-            selections = SelectionSet(target.type)
-            work = Work(target.graph, "query", root=selections, at=[place.at], after=after)
+            selections = work.root = SelectionSet(target.type)
+            work.at.append(place.at)
         else:
             call = self._call(place, step)
             selections = call.output.condition(target.type)
-            work = Work(target.graph, "query", calls=[call], after=after)
+            work.calls.append(call)
         self.works.append(work)
         return replace(
             place,

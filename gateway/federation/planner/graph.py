@@ -166,7 +166,7 @@ class QueryGraph:
 
     def _moves(self, node: Node) -> Iterator[Move]:
         if node.type == self.root_type(OperationType.QUERY):
-            for graph in sorted(node.info.graphs - {node.graph}):
+            for graph in sorted(node.info.graphs):
                 yield Move(self.node(node.type, graph), NO_KEY)
         for graph in sorted(node.info.graphs):
             target = self.node(node.type, graph)

@@ -54,8 +54,10 @@ class _Collector:
                 self._add_fragment(selection)
 
     def _add_field(self, field: Field) -> None:
-        known = self._fields.setdefault(field.key, (field, []))
-        known[1].extend(field.selections)
+        known, below = self._fields.setdefault(field.key, (field, []))
+        below.extend(field.selections)
+        if field.part < known.part:
+            self._fields[field.key] = replace(known, part=field.part), below
 
     def _add_fragment(self, fragment: Fragment) -> None:
         if fragment.on == self._parent or self._info.kind is Kind.OBJECT:
@@ -85,7 +87,7 @@ class _Collector:
         fragments = []
         for name, below in self._fragments.items():
             inner = normalize(self._supergraph, below, name)
-            inner = tuple(s for s in inner if s not in fields or s.selections)
+            inner = tuple(s for s in inner if s.selections or not _is_among(s, fields))
             if inner:
                 fragments.append(Fragment(name, inner))
             elif TYPENAME not in fields:
@@ -111,3 +113,13 @@ class _Collector:
             return False
         visible = self._supergraph.api_schema.type_map
         return any(t not in visible for t in self._supergraph.possible_types(name))
+
+
+def _is_among(selection: Selection, fields: Sequence[Field]) -> bool:
+    """Whether the fields have it, no later than it is wanted."""
+    return isinstance(selection, Field) and any(
+        one.key == selection.key
+        and one.part <= selection.part
+        and replace(one, part=selection.part) == selection
+        for one in fields
+    )

@@ -1,7 +1,8 @@
 """Fewer fetches: those that do not wait for each other may become one.
 
 A fetch's level is one more than the highest level it waits for, so fetches of
-one level never wait for each other.
+one level never wait for each other.  Those of different deferred parts stay
+apart: none of them is to wait for what another brings.
 """
 
 from __future__ import annotations
@@ -77,12 +78,12 @@ class _Optimizer:
         The response is complete no later, and there is a request less.  Where
         there is none less, since others had to stay, it does not wait.
         """
-        levels: dict[str, set[int]] = {}
+        levels: dict[object, set[int]] = {}
         sunk: list[tuple[Work, int]] = []
         for work in sorted(self._works, key=lambda work: -self._levels[work]):
             if not work.calls:
                 continue
-            level, stay = self._levels[work], levels.setdefault(work.graph, set())
+            level, stay = self._levels[work], levels.setdefault((work.graph, work.part), set())
             later = [low for low in stay if level < low and self._may_wait(work, low)]
             if later:
                 self._levels[work] = min(later)
@@ -91,7 +92,7 @@ class _Optimizer:
                 stay.add(level)
         for work, level in reversed(sunk):
             before = max(self._levels[one] for one in work.after)
-            if before < level and level in levels[work.graph]:
+            if before < level and level in levels[work.graph, work.part]:
                 self._levels[work] = level
 
     def batch(self) -> None:
@@ -101,24 +102,25 @@ class _Optimizer:
         for work in list(self._works):
             if not work.calls:
                 continue
-            into = kept.setdefault((self._levels[work], work.graph), work)
+            into = kept.setdefault((self._levels[work], work.graph, work.part), work)
             if into is not work:
                 _add_calls(into, work.calls, shapes)
                 self._replace(into, work)
 
     def share(self) -> None:
         """One request for the same fields of the root, wherever they are wanted."""
-        kept: list[Work] = []
+        kept: dict[object, list[Work]] = {}
         for work in sorted(self._works, key=lambda work: -self._levels[work]):
             if not work.at:
                 continue
-            for twin in kept:
+            twins = kept.setdefault(work.part, [])
+            for twin in twins:
                 if self._may_wait(work, self._levels[twin]) and _same_root(twin, work):
                     twin.at += work.at
                     self._replace(twin, work)
                     break
             else:
-                kept.append(work)
+                twins.append(work)
 
     def in_order(self) -> list[Work]:
         """The fetches, each after those it waits for."""
@@ -144,8 +146,8 @@ class _Optimizer:
             self._wait(after, into)
 
 
-def _slot(work: Work) -> tuple[str, Position]:
-    return work.graph, _without_gate(work.calls[0].paths[0])
+def _slot(work: Work) -> object:
+    return work.graph, work.part, _without_gate(work.calls[0].paths[0])
 
 
 def _waits(work: Work, other: Work) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphql import ValueNode
 
 from gateway.federation.operation.selection import Selection
+from gateway.federation.plan import AT_ONCE, Part
 from gateway.federation.planner.graph import NOTHING_PROVIDED, Edge, Move, Node, Provided
 
 __all__ = [
@@ -30,9 +31,10 @@ JUMP_COST = 1000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enter:
-    """Start in a subgraph."""
+    """Start in a subgraph, for a part of the answer."""
 
     node: Node
+    part: Part = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,11 +59,13 @@ class Jump:
     """Enter a subgraph as an entity.
 
     ``requires`` is what the field to be taken there needs on top of the key.
+    ``part`` is the part of the answer it is for.
     """
 
     move: Move
     requires: tuple[Selection, ...]
     requirement: Requirement
+    part: Part
 
 
 TYPENAME_STEP = Select("__typename", "__typename", (), None)
@@ -89,6 +93,8 @@ class Path:
     object types a value found here can have.  ``excluded`` subgraphs may not be
     entered for what is searched at this position: they are the ones whose keys are
     being searched.  ``cost`` is that of the calls: all else is alike on every way.
+    ``part`` is the part of the answer that it is searched for, ``postponed`` until
+    an entity call of its own.
     """
 
     parent: Path | None
@@ -106,6 +112,8 @@ class Path:
     """How many composite fields were taken."""
     origin: int = 0
     """The depth at which the current subgraph was entered."""
+    part: Part = AT_ONCE
+    postponed: bool = False
 
     def steps(self) -> list[Step]:
         """What was done one after another to get here."""
@@ -123,6 +131,12 @@ class Path:
         fetches = frozenset(((node.graph, 0),))
         return Path(None, Enter(node), node, excluded=node.info.graphs, fetches=fetches)
 
+    def postpone(self, part: Part) -> Path:
+        """Search for a deferred part from here on."""
+        if isinstance(self.step, Enter):
+            return replace(self, step=Enter(self.node, part), part=part)
+        return replace(self, part=part, postponed=True)
+
     def select(self, step: Select, target: Node, provided: Provided) -> Path:
         """Take a composite field."""
         return Path(
@@ -136,6 +150,8 @@ class Path:
             fetches=self.fetches,
             depth=self.depth + 1,
             origin=self.origin,
+            part=self.part,
+            postponed=self.postponed,
         )
 
     def leaf(self, step: Select) -> Path:
@@ -163,6 +179,8 @@ class Path:
             fetches=self.fetches,
             depth=self.depth,
             origin=self.origin,
+            part=self.part,
+            postponed=self.postponed,
         )
 
     def jump(self, step: Jump) -> Path:
@@ -184,6 +202,7 @@ class Path:
             fetches=self.fetches.union(before, ((target.graph, level),)),
             depth=self.depth,
             origin=self.depth,
+            part=self.part,
         )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from graphql import NonNullTypeNode
+
 from gateway.federation.operation.selection import Field, Fragment, Selection
 from gateway.federation.planner.budget import Budget
 from gateway.federation.planner.choose import choose
@@ -30,7 +32,7 @@ from gateway.federation.planner.paths import (
     Requirement,
     Select,
 )
-from gateway.federation.supergraph.model import Kind, named_type
+from gateway.federation.supergraph.model import Kind, list_depth, named_type, type_in
 
 __all__ = ["Search"]
 
@@ -80,6 +82,7 @@ class Search:
                 return self._leaf(typed)
             self._fail(paths, field)
             return None
+        paths = [p if p.part == field.part else p.postpone(field.part) for p in paths]
         found: list[Path] = []
         stuck: list[Path] = []
         for path in paths:
@@ -143,11 +146,36 @@ class Search:
     def _candidates(self, path: Path, field: Field) -> list[Path]:
         """The paths that take a field: from here, and through any entity call."""
         direct = self._direct(path, field)
+        if direct is not None and path.postponed:
+            return self._postponed(path, field, direct)
         if direct is not None and not field.selections:
             return [direct]
         found = [] if direct is None else [direct]
         found += self._through_moves(path, field)
         return found
+
+    def _postponed(self, path: Path, field: Field, direct: Path) -> list[Path]:
+        """The paths that take a field for a deferred part: by asking again, if that can be done.
+
+        What identifies the object comes with the rest.
+        """
+        graph = path.node.graph
+        moved = list(self._through_moves(path, field))
+        again = [one for one in moved if one.node.graph == graph]
+        if any(_covers(move.key.fields, field) for move in self._graph.moves(path.node)):
+            again = []
+        if not again and path.node.is_interface and self._is_entity_by_type(path.node):
+            # What the objects have no key in common for is asked of each type.
+            return []
+        again = again or [direct]
+        return [*again, *(one for one in moved if one not in again)] if field.selections else again
+
+    def _is_entity_by_type(self, node: Node) -> bool:
+        return any(
+            move.target.graph == node.graph
+            for type_ in node.members
+            for move in self._graph.moves(self._graph.node(type_, node.graph))
+        )
 
     def _direct(self, path: Path, field: Field) -> Path | None:
         node = path.node
@@ -223,11 +251,12 @@ class Search:
             edge = self._graph.edge(target, field.name)
             if edge is None or edge.rule.external or target.graph in path.excluded:
                 continue
-            if target.graph == path.node.graph and not edge.rule.requires:
+            again = target.graph == path.node.graph
+            if again and not edge.rule.requires and not self._may_ask_again(path, move):
                 continue
             if target.is_interface and not self._is_sound(target, NOTHING_PROVIDED, field.name):
                 continue
-            if is_split and target.is_interface:
+            if is_split and target.is_interface and not again:
                 continue
             if _covers(move.key.fields, field):
                 continue
@@ -236,9 +265,28 @@ class Search:
             if jumped is not None:
                 yield self._take(jumped, field, edge)
 
+    def _may_ask_again(self, path: Path, move: Move) -> bool:
+        """Whether a deferred part can leave and come back: with a key that every object has."""
+        return path.postponed and self._is_certain(move.target, move.key.fields)
+
+    def _is_certain(self, node: Node, key: Sequence[Selection]) -> bool:
+        return all(
+            isinstance(one, Field) and (one == TYPENAME or self._is_never_null(node, one))
+            for one in key
+        )
+
+    def _is_never_null(self, node: Node, field: Field) -> bool:
+        type_ = type_in(node.info.fields[field.name], node.graph)
+        if not isinstance(type_, NonNullTypeNode) or list_depth(type_):
+            return False
+        below = field.selections
+        return not below or self._is_certain(self._graph.node(named_type(type_), node.graph), below)
+
     def _jump(self, path: Path, move: Move, requires: tuple[Selection, ...]) -> Path | None:
         requirement = self._satisfy(path, move, requires)
-        return None if requirement is None else path.jump(Jump(move, requires, requirement))
+        if requirement is None:
+            return None
+        return path.jump(Jump(move, requires, requirement, path.part))
 
     def _satisfy(
         self, path: Path, move: Move, requires: tuple[Selection, ...]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.federation.deferral import in_parts
 from gateway.federation.execution import (
     FetchReport,
     Increment,
@@ -36,10 +37,10 @@ def incremental(
     schema = supergraph().api_schema
     prepared = prepare(schema, parse_and_validate(schema, source))
     coerced = prepared.coerce(variables)
-    whole = prepared.fold(coerced)
+    whole, primary, deferred = in_parts(supergraph(), prepared, coerced)
     made = QueryPlan(fetches, {}) if fetches else plan(supergraph(), whole)
     executable = compile_plan(supergraph(), whole, made)
-    return compile_incremental(executable, *prepared.split(coerced)), coerced
+    return compile_incremental(executable, primary, deferred), coerced
 
 
 async def increments(source: str, transport: Any, *fetches: Fetch, **more: Any) -> list[Increment]:
@@ -480,6 +481,18 @@ async def test_what_tells_whether_a_fragment_applies_is_waited_for() -> None:
     first, last = await increments(source, transport, root, kind, person)
     assert places(first) == [(["team", 0], None)]
     assert patches(last) == [(["team", 0], None, {"age": 30})]
+
+
+def test_a_part_of_one_type_does_not_wait_for_what_another_type_gets() -> None:
+    source = """{ items { id
+      ... on Book @defer { reviewCount } ... on Film @defer { reviewCount }
+      ... on Item @defer { related { id } }
+    } }"""
+    found, _ = incremental(source)
+    assert found is not None
+    owned = [fetch.part[0] for fetch in found.executable.plan.fetches]
+    for index, part in enumerate(found.parts):
+        assert {owned[fetch] for fetch in part.need.fetches} == {-1, index}
 
 
 def test_a_deferred_fragment_that_cannot_apply_is_dropped() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from graphql import GraphQLSchema, parse, validate
 
+from gateway.federation.deferral import in_parts
 from gateway.federation.operation.prepare import parse_and_validate, prepare
 from gateway.federation.plan import QueryPlan
 from gateway.federation.plan_text import print_plan
@@ -47,7 +48,7 @@ def plan_of(
     """The plan of an operation; every document in it is valid where it is sent."""
     graph = supergraph(name)
     prepared = prepare(graph.api_schema, parse_and_validate(graph.api_schema, source))
-    operation = prepared.fold(prepared.coerce(variables))
+    operation, *_ = in_parts(graph, prepared, prepared.coerce(variables))
     found = plan(graph, operation, labels=labels or {}, budget=budget)
     _check(name, found)
     return found
