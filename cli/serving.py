@@ -46,9 +46,13 @@ class Server(uvicorn.Server):
     """Tells when it answers, and tells the application to end its streams before it stops."""
 
     def __init__(
-        self, config: uvicorn.Config, draining: asyncio.Event, when_ready: WhenReady | None
+        self,
+        app: ASGIApp,
+        http: HttpSettings,
+        draining: asyncio.Event,
+        when_ready: WhenReady | None,
     ) -> None:
-        super().__init__(config)
+        super().__init__(_configuration(app, http))
         self._draining = draining
         self._when_ready = when_ready
         self.failure: Exception | None = None
@@ -180,7 +184,7 @@ async def _serve_standalone(
             # What takes longer to arrive than these settings allow is never answered.
             request_timeout_seconds=min(600, told.server.timeout_seconds),
         )
-        await Server(_configuration(app, settings), draining, when_ready).serve(sockets=[listener])
+        await Server(app, settings, draining, when_ready).serve(sockets=[listener])
     finally:
         flush()
 
@@ -229,7 +233,7 @@ async def serve(
             mode = "monolith" if what == "all" else "services"
             chosen = settings.model_copy(update={"mode": mode})
             app = import_module("gateway.app").create(chosen, draining=draining)
-        server = Server(_configuration(app, settings.http), draining, when_ready)
+        server = Server(app, settings.http, draining, when_ready)
         await server.serve(sockets=[listener])
         if server.failure is not None:
             raise server.failure

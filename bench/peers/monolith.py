@@ -1,20 +1,24 @@
-"""Nexus over the three subgraphs in one process a core: ``monolith.py SUPERGRAPH PORT WORKERS``."""
+"""Nexus over the three subgraphs in one process a core."""
 
 from __future__ import annotations
 
-import os
+import asyncio
+import socket
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import uvicorn
+import click
+import uvloop
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.routing import Route
 
-from cli.serving import collect_less
+from cli import replicas
+from cli.serving import Server, collect_less, inherited, listen
 from gateway.context import RequestContext
 from gateway.federation.supergraph import Supergraph
 from gateway.pipeline import Pipeline
@@ -22,7 +26,7 @@ from gateway.runtime import Runtime
 from gateway.transports.local import LocalTransport
 from shared import logger
 from shared.auth import Identity
-from shared.config import TelemetrySettings
+from shared.config import HttpSettings, TelemetrySettings
 from shared.observation import Observed
 from shared.protocols.http import GraphQLHTTP
 from shared.subgraph import SubgraphService
@@ -30,9 +34,9 @@ from shared.subgraph import SubgraphService
 SUBGRAPHS = ("accounts", "organizations", "plans")
 
 
-def create() -> Starlette:
-    """The application; the supergraph's file comes from the environment, for uvicorn's workers."""
-    supergraph = Supergraph.from_sdl(Path(os.environ["BENCH_SUPERGRAPH"]).read_text())
+def create(path: Path) -> Starlette:
+    """The application that serves the supergraph of a file."""
+    supergraph = Supergraph.from_sdl(path.read_text(encoding="utf-8"))
     services = {
         name: SubgraphService(
             name, import_module(f"bench.peers.subgraphs.{name}").schema, _no_context
@@ -56,15 +60,26 @@ async def _caller(connection: HTTPConnection) -> RequestContext:
     return RequestContext(Identity(user_id=connection.headers.get("authorization")))
 
 
+async def _serve(supergraph: str, listener: socket.socket, parent: socket.socket) -> None:
+    ready = partial(replicas.stay_with, parent)
+    server = Server(create(Path(supergraph)), HttpSettings(), asyncio.Event(), ready)
+    await server.serve(sockets=[listener])
+
+
+@click.command()
+@click.argument("supergraph")
+@click.option("--port", type=int)
+@click.option("--workers", type=int)
+@click.option("--inherit", type=int)
+@click.option("--parent", type=int)
+def main(supergraph: str, port: int, workers: int, inherit: int | None, parent: int | None) -> None:
+    """Serve, in as many processes as there are workers; or be one of them, like ours."""
+    if inherit is not None and parent is not None:
+        uvloop.run(_serve(supergraph, inherited(inherit), inherited(parent)))
+    else:
+        command = [sys.executable, "-m", "bench.peers.monolith", supergraph]
+        sys.exit(uvloop.run(replicas.run(command, listen("127.0.0.1", port), workers)))
+
+
 if __name__ == "__main__":
-    path, port, workers = sys.argv[1:]
-    os.environ["BENCH_SUPERGRAPH"] = path
-    uvicorn.run(
-        "bench.peers.monolith:create",
-        factory=True,
-        host="127.0.0.1",
-        port=int(port),
-        workers=int(workers),
-        log_level="warning",
-        access_log=False,
-    )
+    main()

@@ -214,7 +214,8 @@ def _monolith() -> Iterator[tuple[str, int]]:
     supergraph = compose(urls, WORK / "monolith.graphql")
     port = _free_port()
     workers = str(min(2, os.cpu_count() or 1))
-    command = [sys.executable, "-m", "bench.peers.monolith", str(supergraph), str(port), workers]
+    command = [sys.executable, "-m", "bench.peers.monolith", str(supergraph)]
+    command += ["--port", str(port), "--workers", workers]
     with _python(command, "monolith", None) as pid:
         url = f"http://127.0.0.1:{port}/graphql"
         wait_for(url, pid)
