@@ -269,5 +269,8 @@ def _configuration(app: ASGIApp, http: HttpSettings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Load balancers keep an idle connection for a minute; if it were closed here first, that
+        # could be just when they send a request on it.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(http.drain_seconds)),
     )
