@@ -10,7 +10,6 @@ from graphql import (
     ConstDirectiveNode,
     DefinitionNode,
     DirectiveDefinitionNode,
-    DirectiveNode,
     DocumentNode,
     EnumTypeDefinitionNode,
     GraphQLSchema,
@@ -108,12 +107,13 @@ class _Filter:
     def _references(self, nodes: Sequence[NamedTypeNode] | None) -> tuple[NamedTypeNode, ...]:
         return tuple(node for node in nodes or () if node.name.value not in self._dropped_types)
 
-    def _directives(self, nodes: Sequence[DirectiveNode] | None) -> tuple[ConstDirectiveNode, ...]:
+    def _directives(
+        self, nodes: Sequence[ConstDirectiveNode] | None
+    ) -> tuple[ConstDirectiveNode, ...]:
         return tuple(
             node
             for node in nodes or ()
-            if isinstance(node, ConstDirectiveNode)
-            and not any(f.owns_directive(node.name.value) for f in self._features)
+            if not any(f.owns_directive(node.name.value) for f in self._features)
         )
 
     def _hidden(self, node: Any) -> bool:

@@ -54,7 +54,7 @@ directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE
 """Where it starts."""
 type Query {
   shown(a: Int, in: Filter): Pet
-  color: Color
+  color: Color @deprecated(reason: "colours fade")
 }
 
 type Cat {
@@ -71,8 +71,41 @@ input Filter {
   name: String
 }
 
-scalar Money\
+scalar Money @specifiedBy(url: "https://money.test")\
 ''')
+
+
+def test_what_the_language_itself_says_of_a_schema_is_kept() -> None:
+    sdl = supergraph_sdl(
+        """
+        type Query @join__type(graph: ALL_THINGS) {
+          pet(by: By, id: ID @deprecated(reason: "say by")): Color
+        }
+        input By @join__type(graph: ALL_THINGS) @oneOf {
+          name: String @deprecated(reason: "say tag")
+          tag: String
+        }
+        enum Color @join__type(graph: ALL_THINGS) {
+          RED @join__enumValue(graph: ALL_THINGS) @deprecated(reason: "too loud")
+        }
+        """
+    )
+    assert api_schema(sdl) == snapshot("""\
+directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT
+
+type Query {
+  pet(by: By, id: ID @deprecated(reason: "say by")): Color
+}
+
+input By @oneOf {
+  name: String @deprecated(reason: "say tag")
+  tag: String
+}
+
+enum Color {
+  RED @deprecated(reason: "too loud")
+}\
+""")
 
 
 def test_imported_names_are_followed() -> None:
