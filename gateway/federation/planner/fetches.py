@@ -181,6 +181,9 @@ class Fetches:
             lists: tuple[PathStep, ...] = (AT,) * step.edge.lists
             at = (*place.at, key, *lists)
             known = place.below[key, target] = self._place(place.work, target, inside, at, below)
+        if target.is_abstract and not client:
+            # A representation says what an object in it is.
+            known.selections.select_typename()
         return known
 
     def _place(

@@ -477,7 +477,7 @@ QueryPlan {
 """)
 
 
-def test_a_requirement_on_an_interface_is_read_from_its_owner() -> None:
+def test_a_requirement_on_an_interface_is_read_from_its_owner_with_its_type() -> None:
     query = "{ a { city } }"
     assert planned("requires-interface", query) == snapshot("""\
 QueryPlan {
@@ -501,6 +501,7 @@ QueryPlan {
         {
           ... on User {
             address {
+              __typename
               id
             }
           }
