@@ -218,6 +218,8 @@ class Subscriptions:
                 message = "The schema has changed, and no longer gives what this subscription asks."
                 errors = [error_entry(message, code="SUBSCRIPTION_SCHEMA_RELOAD")]
                 upstream.end(GraphQLResult(errors=errors, status=410))
+            # There may be thousands, and all they need is known by now: others want to run, too.
+            await asyncio.sleep(0)
 
     def close(self) -> None:
         """End every subscription; their clients were asked to connect elsewhere before."""

@@ -74,6 +74,18 @@ async def test_a_short_operation_goes_before_long_ones_and_takes_the_place_of_th
     assert len(done) == 11
 
 
+async def test_what_goes_wrong_beside_the_loop_is_raised_where_it_is_awaited() -> None:
+    aside = Aside(most=10, size=10)
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await aside.once("a", 1, fail)
+    aside.close()
+
+
 async def test_what_nobody_waits_for_any_more_is_not_read() -> None:
     aside = Aside(most=10, size=10)
     begun: list[int] = []
