@@ -7,9 +7,11 @@ does not take.  A proxy in front may prevent that; this does not rely on one.
 from __future__ import annotations
 
 import asyncio
+import sys
 from itertools import chain
 from typing import Any, ClassVar
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -17,6 +19,7 @@ __all__ = ["HttpConnection", "WebSocketConnection", "arriving_within"]
 
 _MOST = 65_536
 """Bytes of a request that are no body."""
+_UPGRADE = frozenset({b"connection", b"http2-settings", b"upgrade"})
 _PER_HEADER = 32
 """What a header costs beside its text, as HTTP/2 counts (RFC 9113, 10.5.1)."""
 
@@ -52,7 +55,11 @@ class _Taken(asyncio.Protocol):
 
 
 class HttpConnection(_Taken, HttpToolsProtocol):
-    """Refuses large heads, and requests that do not arrive."""
+    """Refuses large heads, and requests that do not arrive.
+
+    Who would rather go on in HTTP/2 is answered in HTTP/1.1, as Java's own client and
+    `curl --http2` expect.
+    """
 
     arriving_seconds: ClassVar[float] = 30.0
 
@@ -63,6 +70,9 @@ class HttpConnection(_Taken, HttpToolsProtocol):
         # What came since the parser last understood anything.
         self._unread = 0
         self._is_too_large = False
+        # Whether the request asks for a protocol that is not spoken here, and what came last.
+        self._declines = False
+        self._data = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -74,7 +84,9 @@ class HttpConnection(_Taken, HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
+        self._data = data
         super().data_received(data)
+        self._data = b""
         if self._unread > _MOST:
             self._refuse(431)
         elif not self._arriving:
@@ -87,6 +99,15 @@ class HttpConnection(_Taken, HttpToolsProtocol):
         self._wait_no_more()
         self._flows()
         super().handle_websocket_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read the request again, as one that asks for no other protocol (RFC 9110, 7.8)."""
+        upgrade = sys.exception()
+        assert isinstance(upgrade, httptools.HttpParserUpgrade)
+        lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
+        lines += [name + b": " + value for name, value in self.headers if name not in _UPGRADE]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join([*lines, b"", b""]) + self._data[upgrade.args[0] :])
 
     def send_400_response(self, msg: str) -> None:
         if self._is_too_large:
@@ -130,7 +151,11 @@ class HttpConnection(_Taken, HttpToolsProtocol):
             self._is_too_large = True
             raise _TooLarge
         self._unread = 0
-        super().on_headers_complete()
+        self._declines = self.parser.should_upgrade() and not self._should_upgrade()
+        if self._declines:
+            self.scope["method"] = self.parser.get_method().decode("ascii")
+        else:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0
@@ -138,7 +163,8 @@ class HttpConnection(_Taken, HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._arriving, self._unread = False, 0
-        super().on_message_complete()
+        if not self._declines:
+            super().on_message_complete()
 
 
 def arriving_within(seconds: float) -> type[HttpConnection]:

@@ -138,6 +138,22 @@ async def test_what_is_not_too_large_is_answered_as_ever(app: _App) -> None:
         assert (await _sent(port, b"no HTTP\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_client_that_would_rather_speak_http_2_is_answered(app: _App, apart: bool) -> None:
+    upgrade = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAM\r\n"
+    head = _REQUEST + upgrade + b"content-length: 4\r\n\r\n"
+    async with _server(app, http=HttpConnection) as port, _connected(port) as (reader, writer):
+        for body in (b"body", b"next"):
+            writer.write(head + body[:2])
+            if apart:
+                await writer.drain()
+            writer.write(body[2:])
+            async with asyncio.timeout(10):
+                answer = await reader.readuntil(b"0\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert b"\r\n" + body + b"\r\n" in answer
+
+
 class _Impatient(HttpConnection):
     stalled_seconds = 0.05
 
