@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from prometheus_client import Counter, Gauge
@@ -41,6 +41,9 @@ __all__ = [
 ]
 
 logger = get_logger(__name__)
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 5
 
 State = Literal["ok", "refused", "unavailable"]
 """What became of the newest supergraph; whatever it is, one is served."""
@@ -128,22 +131,33 @@ class UrlSource:
 
     async def _ask(self) -> tuple[str | None, bytes]:
         """The tag and the content there is now; no content when it is what was read last."""
-        headers = {**self._headers, **({"if-none-match": self._etag} if self._etag else {})}
-        async with (
-            aiohttp.ClientSession(timeout=self._timeout) as session,
-            session.get(self._url, headers=headers) as response,
-        ):
-            if response.status == 304 and self._etag:
-                return self._etag, b""
-            response.raise_for_status()
-            content = bytearray()
-            async for chunk in response.content.iter_chunked(2**16):
-                content += chunk
-                if len(content) > self._max_bytes:
-                    raise aiohttp.ClientPayloadError(f"more than {self._max_bytes} bytes")
-            if response.status != 200 or not content:
-                raise aiohttp.ClientPayloadError(f"HTTP status {response.status}, no supergraph")
-            return response.headers.get("etag"), bytes(content)
+        known = {"if-none-match": self._etag} if self._etag else {}
+        url, own = self._url, self._headers
+        async with aiohttp.ClientSession(timeout=self._timeout) as session:
+            for _ in range(_MOST_REDIRECTS):
+                request = session.get(url, headers={**own, **known}, allow_redirects=False)
+                async with request as response:
+                    location = response.headers.get("location")
+                    if response.status not in _REDIRECTS or location is None:
+                        return await self._answer(response)
+                    url = urljoin(url, location)
+                    if urlsplit(url)[:2] != urlsplit(self._url)[:2]:
+                        # A registry's key is for the registry, not for where it keeps its files.
+                        own = {}
+        raise aiohttp.ClientPayloadError("too many redirects")
+
+    async def _answer(self, response: aiohttp.ClientResponse) -> tuple[str | None, bytes]:
+        if response.status == 304 and self._etag:
+            return self._etag, b""
+        response.raise_for_status()
+        content = bytearray()
+        async for chunk in response.content.iter_chunked(2**16):
+            content += chunk
+            if len(content) > self._max_bytes:
+                raise aiohttp.ClientPayloadError(f"more than {self._max_bytes} bytes")
+        if response.status != 200 or not content:
+            raise aiohttp.ClientPayloadError(f"HTTP status {response.status}, no supergraph")
+        return response.headers.get("etag"), bytes(content)
 
 
 def _why(error: Exception) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click import ClickException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from cli.serving import _standalone as serve_any
@@ -85,6 +85,8 @@ async def answering(respond: Callable[[Request], Response]) -> AsyncIterator[str
         (lambda _: Response(status_code=204), "HTTP status 204, no supergraph"),
         (lambda _: PlainTextResponse(""), "HTTP status 200, no supergraph"),
         (lambda _: Response(b"\xff\xfe"), "UnicodeDecodeError"),
+        (lambda _: RedirectResponse("/again"), "too many redirects"),
+        (lambda _: RedirectResponse("file:///etc/passwd"), "NonHttpUrlClientError"),
     ],
 )
 async def test_an_address_that_misbehaves_gives_nothing(
@@ -149,6 +151,25 @@ async def test_a_registry_gets_its_key_and_a_slow_one_its_time(tmp_path: Path) -
         with pytest.raises(SourceUnavailable, match="more than 1000 bytes"):
             await standalone.create(url, told, draining=asyncio.Event())
     assert asked == ["the key", "the key"]
+
+
+async def test_a_registrys_key_is_not_sent_where_it_redirects_to() -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def respond(request: Request) -> Response:
+        asked.append((request.url.path, request.headers.get("x-key")))
+        return PlainTextResponse(SDL)
+
+    async with answering(respond) as storage:
+
+        def redirect(request: Request) -> Response:
+            asked.append((request.url.path, request.headers.get("x-key")))
+            within = request.url.path == "/"
+            return RedirectResponse("/latest" if within else f"{storage}/file?signature=1")
+
+        async with answering(redirect) as registry:
+            assert await UrlSource(f"{registry}/", headers={"x-key": "secret"}).read() == SDL
+    assert asked == [("/", "secret"), ("/latest", "secret"), ("/file", None)]
 
 
 async def test_without_a_tag_the_same_text_is_not_new() -> None:
