@@ -83,6 +83,7 @@ def _node(selection: Selection) -> FieldNode:
         arguments=tuple(
             ArgumentNode(name=NameNode(value=name), value=value)
             for name, value in selection.arguments
+            if not name.startswith("@")
         ),
         selection_set=_selection_set(selection.selections) if selection.selections else None,
     )

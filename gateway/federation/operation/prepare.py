@@ -22,7 +22,10 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     Location,
+    NameNode,
     Node,
+    ObjectFieldNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     OverlappingFieldsCanBeMergedRule,
     StringValueNode,
@@ -73,6 +76,7 @@ __all__ = [
     "unreadable",
 ]
 
+_OWN_DIRECTIVES = frozenset({"skip", "include", "defer", "stream"})
 _NodeT = TypeVar("_NodeT", bound=Node)
 
 MAX_TOKENS = 15_000
@@ -362,7 +366,10 @@ class PreparedOperation:
         root = self.schema.get_root_type(self.node.operation)
         assert root is not None
         selections = folder.fold([self.node.selection_set], root, ())
-        return Operation(self.node.operation, self.name, root.name, self.variables, selections)
+        directives = tuple(_custom(self.node.directives))
+        return Operation(
+            self.node.operation, self.name, root.name, self.variables, selections, directives
+        )
 
 
 @dataclass(slots=True)
@@ -379,6 +386,7 @@ class _Scope:
 class _OpenField:
     node: FieldNode
     sets: list[SelectionSetNode]
+    directives: dict[tuple[str, ValueNode], None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -443,7 +451,7 @@ class _Folder:
             assert definition is not None
             inner = get_named_type(definition.type)
             selections = self.fold(entry.sets, inner, (*path, key))
-        return Field(key, name, _arguments(node), selections)
+        return Field(key, name, (*_arguments(node), *entry.directives), selections)
 
     def _collect(
         self, selection_set: SelectionSetNode, parent: GraphQLNamedType, scope: _Scope
@@ -555,6 +563,8 @@ class _Folder:
             scope.entries.append(known)
         if node.selection_set:
             known.sets.append(node.selection_set)
+        if node.directives and not node.name.value.startswith("__"):
+            known.directives.update(dict.fromkeys(_custom(node.directives)))
 
     @staticmethod
     def _add_fragment(on: GraphQLNamedType, inner: SelectionSetNode, scope: _Scope) -> None:
@@ -565,7 +575,18 @@ class _Folder:
             scope.entries.append(_OpenFragment(on, [inner]))
 
 
-def _arguments(node: FieldNode) -> tuple[tuple[str, ValueNode], ...]:
+def _custom(directives: Sequence[DirectiveNode] | None) -> Iterator[tuple[str, ValueNode]]:
+    """Yield the directives that are for subgraphs, as `Field.arguments` has them."""
+    for one in directives or ():
+        if one.name.value not in _OWN_DIRECTIVES:
+            fields_ = (
+                ObjectFieldNode(name=NameNode(value=name), value=value)
+                for name, value in _arguments(one)
+            )
+            yield f"@{one.name.value}", ObjectValueNode(fields=tuple(fields_))
+
+
+def _arguments(node: FieldNode | DirectiveNode) -> tuple[tuple[str, ValueNode], ...]:
     arguments = sorted(node.arguments or (), key=lambda argument: argument.name.value)
     return tuple((one.name.value, _without_location(one.value)) for one in arguments)
 

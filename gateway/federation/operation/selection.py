@@ -27,7 +27,8 @@ class Field:
     """One selected field.
 
     ``key`` is the response key (the alias, or the name).  ``arguments`` are
-    sorted by name.  ``selections`` is empty for a leaf.  ``part`` is the
+    sorted by name; the schema's own directives come after them, as ``@name`` and an
+    object of their arguments.  ``selections`` is empty for a leaf.  ``part`` is the
     first part of the answer that the field is for.
     """
 
@@ -51,13 +52,17 @@ Selection = Field | Fragment
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One executable operation under fixed values of its conditions."""
+    """One executable operation under fixed values of its conditions.
+
+    ``directives`` are the schema's own, written as among a field's arguments.
+    """
 
     kind: OperationType
     name: str | None
     root_type: str
     variables: Mapping[str, VariableDefinitionNode]
     selections: tuple[Selection, ...]
+    directives: tuple[tuple[str, ValueNode], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def _plan(graph: QueryGraph, operation: Operation, budget: Budget) -> QueryPlan:
     fetches = Fetches(graph, keys, _KINDS[operation.kind])
     add = _add if operation.kind is OperationType.QUERY else _add_in_order
     add(Search(graph, budget), budget, fetches, graph.entries(root), selections)
-    return emit(graph, optimize(fetches.works), keys, operation.variables)
+    return emit(graph, optimize(fetches.works), keys, operation)
 
 
 _KINDS: Mapping[OperationType, Literal["query", "mutation", "subscription"]] = {

@@ -13,6 +13,7 @@ from graphql import (
     print_ast,
 )
 
+from gateway.federation.operation.selection import Operation
 from gateway.federation.plan import (
     Entities,
     Fetch,
@@ -33,11 +34,11 @@ def emit(
     graph: QueryGraph,
     works: Sequence[Work],
     keys: Keys,
-    variables: Mapping[str, VariableDefinitionNode],
+    operation: Operation,
 ) -> QueryPlan:
     """The plan of fetches that are already in order."""
     numbers = {work: number for number, work in enumerate(works)}
-    fetches = tuple(_fetch(graph, work, numbers, keys, variables) for work in works)
+    fetches = tuple(_fetch(graph, work, numbers, keys, operation) for work in works)
     return QueryPlan(fetches, dict(keys.aliases))
 
 
@@ -46,11 +47,13 @@ def _fetch(
     work: Work,
     numbers: Mapping[Work, int],
     keys: Keys,
-    variables: Mapping[str, VariableDefinitionNode],
+    operation: Operation,
 ) -> Fetch:
     for output in _outputs(work):
         _tidy(output)
-    names = _Names(work, variables)
+    # Those of a mutation may not be for the queries below it.
+    directives = operation.directives if work.kind == operation.kind.value else ()
+    names = _Names(work, operation.variables, directives)
     renamers: tuple[KeyRenamer, ...] = ()
     entities: tuple[Entities, ...] = ()
     if work.root is not None:
@@ -63,7 +66,7 @@ def _fetch(
         id=numbers[work],
         subgraph=work.graph,
         kind=work.kind,
-        document=_header(work, entities, names, variables) + body,
+        document=_header(work, entities, names, operation.variables, directives) + body,
         variables=tuple((name, name) for name in names.used),
         entities=entities,
         at=tuple(work.at),
@@ -95,8 +98,14 @@ def _tidy(selections: SelectionSet) -> None:
 class _Names:
     """The variables a fetch uses, and free names for its representations."""
 
-    def __init__(self, work: Work, variables: Mapping[str, VariableDefinitionNode]) -> None:
+    def __init__(
+        self,
+        work: Work,
+        variables: Mapping[str, VariableDefinitionNode],
+        directives: Sequence[tuple[str, ValueNode]],
+    ) -> None:
         seen = {name for output in _outputs(work) for name in _variables(output)}
+        seen |= {name for _, value in directives for name in _variables_in(value)}
         self.used = tuple(name for name in variables if name in seen)
         self._several = len(work.calls) > 1
         self._number = 0
@@ -136,12 +145,14 @@ def _header(
     entities: Iterable[Entities],
     names: _Names,
     variables: Mapping[str, VariableDefinitionNode],
+    directives: Sequence[tuple[str, ValueNode]],
 ) -> str:
     definitions = [f"${call.variable}:[_Any!]!" for call in entities]
     definitions += [_definition(variables[name]) for name in names.used]
-    if not definitions:
+    if not definitions and not directives:
         return "" if work.kind == "query" else work.kind
-    return f"{work.kind}({','.join(definitions)})"
+    defined = f"({','.join(definitions)})" if definitions else ""
+    return f"{work.kind}{defined}{_print_arguments(directives)}"
 
 
 def _definition(node: VariableDefinitionNode) -> str:
@@ -172,7 +183,15 @@ def _print_set(selections: SelectionSet) -> str:
 def _print_arguments(arguments: Sequence[tuple[str, ValueNode]]) -> str:
     if not arguments:
         return ""
-    return "(" + ",".join(f"{name}:{print_ast(value)}" for name, value in arguments) + ")"
+    own = [f"{name}:{print_ast(value)}" for name, value in arguments if not name.startswith("@")]
+    return (f"({','.join(own)})" if own else "") + "".join(_print_directives(arguments))
+
+
+def _print_directives(arguments: Iterable[tuple[str, ValueNode]]) -> Iterator[str]:
+    for name, value in arguments:
+        if name.startswith("@"):
+            assert isinstance(value, ObjectValueNode)
+            yield name + _print_arguments([(one.name.value, one.value) for one in value.fields])
 
 
 def _variables(selections: SelectionSet) -> Iterator[str]:
