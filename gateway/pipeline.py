@@ -182,7 +182,10 @@ class Pipeline:
             variables = runtime.coerce(document, request.variables)
             labels = self._labels.decide(context.identity)
             unmet = runtime.unmet(context.authorization)
-            planned = await runtime.plan(document, variables, labels, unmet)
+            incremental = request.incremental is not None
+            planned = await runtime.plan(
+                document, variables, labels, unmet, incremental=incremental
+            )
             bill = _bill(runtime, request, operation.kind, planned, variables, context)
         except InvalidRequest as invalid:
             errors = [_located(error.formatted, invalid.code) for error in invalid.errors]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gateway.cache import LruCache
@@ -194,16 +195,22 @@ class Runtime:
         coerced: Mapping[str, Any],
         labels: Mapping[str, bool],
         unmet: Unmet = NOTHING_UNMET,
+        *,
+        incremental: bool = False,
     ) -> Planned:
         """The plan under these variables, without what asks for something of ``unmet``.
 
-        Raises `InvalidRequest`, `PlanningError` or `OperationRefused`.
+        For an ``incremental`` answer what is deferred has fetches of its own: a round trip
+        more, for which the rest does not wait.  Raises `InvalidRequest`, `PlanningError` or
+        `OperationRefused`.
         """
-        key = (document, document.operation.condition_key(coerced), unmet, *labels.values())
+        operation = document.operation
+        incremental = incremental and operation.defers
+        key = (document, operation.condition_key(coerced), unmet, incremental, *labels.values())
         found = self._plans.get(key)
         if found is None:
-            operation, size = document.operation, len(document.source)
-            found = await self._aside.once(key, size, self._plan, operation, coerced, labels, unmet)
+            make = partial(self._plan, operation, coerced, labels, unmet, incremental=incremental)
+            found = await self._aside.once(key, len(document.source), make)
             made = found.weight if isinstance(found, Planned) else 0
             self._plans.put(key, found, weight=_weight(document.source) + made)
         if isinstance(found, _Failure):
@@ -221,9 +228,15 @@ class Runtime:
         coerced: Mapping[str, Any],
         labels: Mapping[str, bool],
         unmet: Unmet,
+        *,
+        incremental: bool,
     ) -> Planned | _Failure:
         try:
-            operation, primary, deferred = in_parts(self.supergraph, prepared, coerced)
+            if incremental:
+                operation, primary, deferred = in_parts(self.supergraph, prepared, coerced)
+            else:
+                operation = primary = prepared.fold(coerced)
+                deferred = ()
             allowed, refusals, overlooked = self._allowed(operation, unmet)
             key = (_identity(operation), unmet if refusals else None, *labels.values())
             weight = _BYTES_PER_FIELD * _count(operation.selections)
@@ -235,13 +248,13 @@ class Runtime:
                         made = plan_in_parts(self.supergraph, allowed, labels=labels)
                     executable = compile_plan(self.supergraph, operation, made, refusals)
                 self._by_operation.put(key, executable, weight=weight)
-            incremental = compile_incremental(executable, primary, deferred)
+            parts = compile_incremental(executable, primary, deferred)
         except (InvalidRequest, PlanningError, OperationRefused) as error:
             return _Failure(error)
         asked = self.costs.are_kept or self.costs.exposed
         cost = compile_cost(self._weights, executable.plan) if asked else None
         introspects = _introspects(operation)
-        return Planned(executable, introspects, incremental, weight, cost, overlooked)
+        return Planned(executable, introspects, parts, weight, cost, overlooked)
 
     def _allowed(
         self, operation: Operation, unmet: Unmet
@@ -282,7 +295,7 @@ class Runtime:
         """Plan what ``previous`` ran most often; returns how many plans that made."""
         made = 0
         most_used = sorted(previous.plans(), key=lambda found: -found[1].uses)
-        for (document, conditions, unmet, *chosen), _ in most_used[:most]:
+        for (document, conditions, unmet, incremental, *chosen), _ in most_used[:most]:
             with suppress(
                 InvalidRequest, LimitExceeded, PlanningError, OperationRefused, NexusError
             ):
@@ -290,13 +303,13 @@ class Runtime:
                 coerced = dict(zip(here.operation.conditions, conditions, strict=True))
                 known = dict(zip(sorted(previous.supergraph.labels), chosen, strict=True))
                 labels = {one: known.get(one, False) for one in sorted(self.supergraph.labels)}
-                await self.plan(here, coerced, labels, unmet)
+                await self.plan(here, coerced, labels, unmet, incremental=incremental)
                 made += 1
         return made
 
     def plans(self) -> list[tuple[tuple[Any, ...], Planned]]:
-        """The plans that ran, under document, conditions, what is unmet
-        and labels; the latest first.
+        """The plans that ran, under document, conditions, what is unmet,
+        whether incremental, and labels; the latest first.
         """
         return [(key, found) for key, found in self._plans.latest() if isinstance(found, Planned)]
 
@@ -349,4 +362,5 @@ def _identity(operation: Operation) -> tuple[Any, ...]:
         operation.root_type,
         tuple(operation.variables.items()),
         operation.selections,
+        operation.directives,
     )

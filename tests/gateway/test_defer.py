@@ -60,7 +60,7 @@ SUBGRAPHS = (
     Subgraph(
         "shop",
         'type Query { books: [Book!] } type Book @key(fields: "id") { id: ID! title: String }',
-        {"Query": {"books": BOOKS}},
+        {"Query": {"books": BOOKS}, "Book": {"title": "Always"}},
     ),
     Subgraph(
         "stock",
@@ -202,6 +202,20 @@ async def test_a_part_that_became_null_says_why(served: Served) -> None:
     _, new = [one async for one in parts(served, NEW, FAILING)]
     assert "incremental" not in new
     assert new["completed"] == [{"id": "0", "errors": patch["errors"]}]
+
+
+IN_ONE_SUBGRAPH = "{ books { id ... @defer { title } } }"
+
+
+async def test_who_takes_no_parts_does_not_pay_for_them(served: Served) -> None:
+    async with httpx.AsyncClient(timeout=5) as client:
+        answer = await client.post(served.url, json={"query": IN_ONE_SUBGRAPH})
+    assert answer.json() == {"data": {"books": [{"id": "1", "title": "Always"}]}}
+    assert len(served.subgraphs.calls) == 1
+    first, second = [one async for one in parts(served, OLD, IN_ONE_SUBGRAPH)]
+    assert first == {"hasNext": True, "data": {"books": [{"id": "1"}]}}
+    assert second["incremental"] == [{"path": ["books", 0], "data": {"title": "Always"}}]
+    assert len(served.subgraphs.calls) == 3
 
 
 async def test_a_client_that_hangs_up_stops_the_work(served: Served) -> None:
