@@ -156,14 +156,6 @@ async def test_texts_that_mean_the_same_share_a_plan() -> None:
     assert plans[0].executable is plans[1].executable
 
 
-async def test_an_operation_with_a_directive_is_not_the_one_without() -> None:
-    made = runtime(SDL + "directive @traced on QUERY")
-    texts = ("{ authors { id name } }", "query @traced { authors { id name } }")
-    plans = [await made.plan(await made.prepare(text, None), {}, {}) for text in texts]
-    asked = ["@traced" in one.executable.plan.fetches[0].document for one in plans]
-    assert asked == [False, True]
-
-
 async def test_operations_that_differ_in_a_directive_have_plans_of_their_own() -> None:
     made = runtime(SDL + "directive @cased on QUERY | FIELD")
     texts = ("{ whoami }", "query @cased { whoami }", "{ whoami @cased }")
