@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from graphql import DocumentNode, OperationType, build_schema
+from graphql import DocumentNode, OperationType, build_schema, print_ast
 
 from gateway.federation.operation import prepare as module
 from gateway.federation.operation.prepare import (
@@ -25,6 +25,7 @@ type User implements Node & Named { id: ID! name: String friends: [User!]! best:
 type Post implements Node { id: ID! title: String }
 enum Shade { LIGHT DARK }
 directive @hint on FIELD
+directive @cased(up: Boolean, by: Int) repeatable on FIELD | QUERY
 """)
 
 
@@ -185,6 +186,26 @@ def test_arguments_are_sorted_and_equal_ones_compare_equal() -> None:
     first = one.selections[0]
     assert isinstance(first, Field)
     assert [name for name, _ in first.arguments] == ["id", "numbers"]
+
+
+def test_directives_of_the_schemas_own_come_after_the_arguments() -> None:
+    source = """
+      query ($by: Int) @cased(by: $by) {
+        me(id: 1) @hint @skip(if: false) { id }
+        me(id: 1) @hint @cased(up: true, by: 1) { id __typename @hint }
+      }
+    """
+    operation = prepared(source).fold({})
+    (me,) = operation.selections
+    assert isinstance(me, Field)
+    assert [(name, print_ast(value)) for name, value in me.arguments] == [
+        ("id", "1"),
+        ("@hint", "{  }"),
+        ("@cased", "{ by: 1, up: true }"),
+    ]
+    assert me.selections == (Field("id", "id"), Field("__typename", "__typename"))
+    ((name, value),) = operation.directives
+    assert (name, print_ast(value)) == ("@cased", "{ by: $by }")
 
 
 def test_fragments_that_always_apply_are_spliced() -> None:
