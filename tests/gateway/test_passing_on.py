@@ -127,7 +127,8 @@ async def test_large_integers_go_over_sockets_and_streams_too(
         b'{"data": {"big": "\\ud800"}}',
         b'{"data": {"big": 1}}}',
         b'{"data": {"big": 1e999}, "errors": [{"message": ""}]}',
-        b'{"data": {"big": ' + b"[" * 5_000 + b"]" * 5_000 + b"}}",
+        # Python 3.14 reads what is nested tens of thousands deep.
+        b'{"data": {"big": ' + b"[" * 300_000 + b"]" * 300_000 + b"}}",
     ],
 )
 @pytest.mark.parametrize("query", ["{ big }", "{ big other }"])

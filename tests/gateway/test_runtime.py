@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from prometheus_client import REGISTRY
@@ -89,9 +90,17 @@ async def test_what_goes_wrong_beside_the_loop_is_raised_where_it_is_awaited() -
 async def test_what_nobody_waits_for_any_more_is_not_read() -> None:
     aside = Aside(most=10, size=10)
     begun: list[int] = []
-    waiting = [asyncio.ensure_future(aside.once(n, 1, begun.append, n)) for n in range(3)]
+    first_may_end = threading.Event()
+
+    def begin(number: int) -> None:
+        begun.append(number)
+        first_may_end.wait(60)
+
+    waiting = [asyncio.ensure_future(aside.once(n, 1, begin, n)) for n in range(3)]
     await asyncio.sleep(0)
     waiting[1].cancel()
+    await asyncio.wait(waiting[1:2])
+    first_may_end.set()
     await asyncio.wait(waiting)
     assert begun == [0, 2]
     aside.close()
