@@ -204,7 +204,6 @@ class Fetches:
                 selections=place.selections.condition(step.type),
                 at=place.at if types == place.types else (*place.at, Gate(types)),
                 types=types,
-                scope=place.types,
                 below={},
             )
         return known
@@ -237,8 +236,6 @@ class Fetches:
         return replace(
             place,
             work=work,
-            type=target.type,
-            is_abstract=target.is_abstract,
             selections=selections,
             below={},
         )

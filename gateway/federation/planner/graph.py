@@ -244,11 +244,11 @@ class QueryGraph:
 
     def provided_on(self, provided: Provided, type_: str) -> Provided:
         """What is unlocked once an object is known to be of ``type_``."""
-        return self.provided(self._on(provided, type_)) if provided.fragments else provided
+        return self.provided(self._on(provided, type_))
 
     def _on(self, provided: Provided, type_: str) -> list[Selection]:
         selections: list[Selection] = [
-            Field(name, name, (), below) for name, below in provided.fields.items()
+            Field(name, name, selections=below) for name, below in provided.fields.items()
         ]
         for fragment in provided.fragments:
             if fragment.on == type_ or self.is_possible(type_, fragment.on):

@@ -111,7 +111,6 @@ def _occupy(
             continue
         yield selection.key
         below = take(position, selection.key, types, selection.name, selection.arguments)
-        info = supergraph.types[parent].fields.get(selection.name)
-        if info is not None and selection.selections:
-            target = named_type(info.type)
+        if selection.selections:
+            target = named_type(supergraph.types[parent].fields[selection.name].type)
             yield from _occupy(supergraph, below, selection.selections, target)

@@ -118,8 +118,6 @@ class _Collector:
 def _is_among(selection: Selection, fields: Sequence[Field]) -> bool:
     """Whether the fields have it, no later than it is wanted."""
     return isinstance(selection, Field) and any(
-        one.key == selection.key
-        and one.part <= selection.part
-        and replace(one, part=selection.part) == selection
+        one.part <= selection.part and replace(one, part=selection.part) == selection
         for one in fields
     )

@@ -79,11 +79,6 @@ class Requirement:
     paths: tuple[Path, ...]
     cost: int
 
-    @property
-    def levels(self) -> int:
-        """How many fetches come one after another before all fields are there."""
-        return max((path.level for path in self.paths), default=0)
-
 
 @dataclass(slots=True, eq=False)
 class Path:
@@ -104,14 +99,6 @@ class Path:
     provided: Provided = NOTHING_PROVIDED
     excluded: frozenset[str] = frozenset()
     cost: int = 0
-    level: int = 0
-    """How many fetches were waited for."""
-    fetches: frozenset[tuple[str, int]] = frozenset()
-    """The subgraphs that are asked, each with the level on which it is."""
-    depth: int = 0
-    """How many composite fields were taken."""
-    origin: int = 0
-    """The depth at which the current subgraph was entered."""
     part: Part = AT_ONCE
     postponed: bool = False
 
@@ -125,11 +112,17 @@ class Path:
         steps.reverse()
         return steps
 
+    def is_after(self, other: Path) -> bool:
+        """Whether the way leads on from another's end, without a call."""
+        path: Path | None = self
+        while path is not None and path is not other and not isinstance(path.step, Jump):
+            path = path.parent
+        return path is other
+
     @staticmethod
     def entry(node: Node) -> Path:
         """Start in the subgraph of a root node; the others have starts of their own."""
-        fetches = frozenset(((node.graph, 0),))
-        return Path(None, Enter(node), node, excluded=node.info.graphs, fetches=fetches)
+        return Path(None, Enter(node), node, excluded=node.info.graphs)
 
     def postpone(self, part: Part) -> Path:
         """Search for a deferred part from here on."""
@@ -139,70 +132,34 @@ class Path:
 
     def select(self, step: Select, target: Node, provided: Provided) -> Path:
         """Take a composite field."""
-        return Path(
+        return replace(
             self,
-            step,
-            target,
-            target.members,
-            provided,
-            cost=self.cost,
-            level=self.level,
-            fetches=self.fetches,
-            depth=self.depth + 1,
-            origin=self.origin,
-            part=self.part,
-            postponed=self.postponed,
+            parent=self,
+            step=step,
+            node=target,
+            members=target.members,
+            provided=provided,
+            excluded=frozenset(),
         )
 
     def leaf(self, step: Select) -> Path:
         """Take a leaf field."""
-        return Path(
-            self,
-            step,
-            self.node,
-            cost=self.cost,
-            level=self.level,
-            fetches=self.fetches,
-            origin=self.origin,
-        )
+        return replace(self, parent=self, step=step)
 
     def cast(self, node: Node, provided: Provided) -> Path:
         """Go on only with objects of a node's type."""
-        return Path(
-            self,
-            Cast(node.type),
-            node,
-            provided=provided,
-            excluded=self.excluded,
-            cost=self.cost,
-            level=self.level,
-            fetches=self.fetches,
-            depth=self.depth,
-            origin=self.origin,
-            part=self.part,
-            postponed=self.postponed,
-        )
+        return replace(self, parent=self, step=Cast(node.type), node=node, provided=provided)
 
     def jump(self, step: Jump) -> Path:
         """Enter another subgraph (or the same, with more data)."""
-        requirement, target = step.requirement, step.move.target
-        level = self.level + requirement.levels + 1
-        before = (
-            (graph, self.level + above)
-            for path in requirement.paths
-            for graph, above in path.fetches
-        )
-        return Path(
+        return replace(
             self,
-            step,
-            target,
-            excluded=self.excluded,
-            cost=self.cost + JUMP_COST + requirement.cost,
-            level=level,
-            fetches=self.fetches.union(before, ((target.graph, level),)),
-            depth=self.depth,
-            origin=self.depth,
-            part=self.part,
+            parent=self,
+            step=step,
+            node=step.move.target,
+            provided=NOTHING_PROVIDED,
+            cost=self.cost + JUMP_COST + step.requirement.cost,
+            postponed=False,
         )
 
 

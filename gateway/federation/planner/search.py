@@ -378,7 +378,7 @@ def _cheapest(paths: Sequence[Path]) -> list[Path]:
     """The cheapest few paths to each distinct node, cheapest first."""
     by_tail: dict[object, list[Path]] = {}
     for path in paths:
-        by_tail.setdefault((path.node, path.provided, path.origin), []).append(path)
+        by_tail.setdefault((path.node, path.provided), []).append(path)
     kept: list[Path] = []
     for tail in by_tail.values():
         kept += sorted(tail, key=lambda path: path.cost)[:_TIES]
@@ -387,10 +387,10 @@ def _cheapest(paths: Sequence[Path]) -> list[Path]:
 
 
 def _is_within(path: Path, groups: Iterable[Group]) -> bool:
-    """Whether all can be found without a fetch more than a path has made."""
+    """Whether all can be found from a path's end without a call."""
     return all(
         any(
-            option.path.fetches == path.fetches if option.path else _is_within(path, option.groups)
+            option.path.is_after(path) if option.path else _is_within(path, option.groups)
             for option in group.options
         )
         for group in groups

@@ -17,8 +17,11 @@ from typing import Any
 
 from graphql import GraphQLSchema
 
+from gateway.federation.deferral import in_parts
 from gateway.federation.operation.prepare import InvalidRequest, parse_and_validate, prepare
+from gateway.federation.operation.selection import Operation
 from gateway.federation.plan import (
+    AT_ONCE,
     Entities,
     Fetch,
     KeyRenamer,
@@ -34,7 +37,18 @@ from tests.federation.planner.planned import FOLDER as SMALL
 from tests.federation.planner.planned import subgraph_schema
 from tests.federation.world import WORLD
 
-__all__ = ["Question", "corpora", "plans_file", "questions", "schema_of", "supergraph", "written"]
+__all__ = [
+    "Question",
+    "corpora",
+    "labels_of",
+    "operation_of",
+    "plans_file",
+    "questions",
+    "schema_of",
+    "supergraph",
+    "written",
+    "written_plan",
+]
 
 FOLDER = Path(__file__).parent / "plans"
 
@@ -124,9 +138,19 @@ def _answer(name: str, question: Question) -> str:
 
 def planned(graph: Supergraph, question: Question) -> QueryPlan:
     """The plan of a question."""
+    return plan(graph, operation_of(graph, question), labels=labels_of(question))
+
+
+def operation_of(graph: Supergraph, question: Question) -> Operation:
+    """What is to be planned; its fields say which deferred part they are for."""
     prepared = prepare(graph.api_schema, parse_and_validate(graph.api_schema, question.source))
-    operation = prepared.fold(prepared.coerce(json.loads(question.variables)))
-    return plan(graph, operation, labels=dict.fromkeys(json.loads(question.labels), True))
+    operation, _, _ = in_parts(graph, prepared, prepared.coerce(json.loads(question.variables)))
+    return operation
+
+
+def labels_of(question: Question) -> dict[str, bool]:
+    """The labels that are true."""
+    return dict.fromkeys(json.loads(question.labels), True)
 
 
 def written_plan(plan: QueryPlan) -> str:
@@ -139,6 +163,8 @@ def written_plan(plan: QueryPlan) -> str:
 
 def _fetch(fetch: Fetch) -> str:
     parts: list[Any] = [fetch.id, fetch.subgraph, *([fetch.kind] if fetch.kind != "query" else [])]
+    if fetch.part != AT_ONCE:
+        parts += ["deferred", fetch.part[1]]
     if fetch.depends_on:
         parts += ["after", *fetch.depends_on]
     parts.append(fetch.document)

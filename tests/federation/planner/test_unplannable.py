@@ -95,6 +95,10 @@ def test_planning_stops_when_its_budget_is_spent() -> None:
     assert refused.value.code == "QUERY_PLAN_TOO_COMPLEX"
 
 
+def test_where_nothing_can_be_chosen_no_steps_are_spent_on_it() -> None:
+    plan_of("shop", "{ products { name } }", budget=4)
+
+
 def test_choosing_among_candidates_spends_the_budget_too() -> None:
     # Three subgraphs have the field: each alias takes six steps to find and more to choose.
     query = "{" + " ".join(f"_{number}: product {{ id }}" for number in range(100)) + "}"
