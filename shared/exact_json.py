@@ -1,11 +1,13 @@
 """JSON whose integers may be of any size, as those of a custom scalar are.
 
-orjson reads what needs more than 64 bits as a float, and refuses to write it.
+orjson reads what needs more than 64 bits as a float, and refuses to write it; it
+also refuses to write what nests more than 254 deep, which `loads` reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,7 +16,6 @@ import orjson
 __all__ = ["NotJSON", "dumps", "loads"]
 
 _decode = msgspec.json.Decoder().decode
-_LEAST, _MOST = -(2**63), 2**64 - 1
 
 
 class NotJSON(ValueError):
@@ -36,17 +37,13 @@ def dumps(value: object, *, default: Callable[[Any], Any] | None = None) -> byte
     try:
         return orjson.dumps(value, default=default)
     except TypeError:
-        if default is None:
-            return orjson.dumps(_spelled(value))
-        return orjson.dumps(_spelled(value), default=lambda one: _spelled(default(one)))
+        # Slower, but with all that `loads` can read.
+        return msgspec.json.encode(value, enc_hook=partial(_known, default))
 
 
-def _spelled(value: Any) -> Any:
-    """The value with its large integers written already."""
-    if type(value) is int:
-        return value if _LEAST <= value <= _MOST else orjson.Fragment(str(value))
-    if isinstance(value, dict):
-        return {key: _spelled(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_spelled(one) for one in value]
-    return value
+def _known(default: Callable[[Any], Any] | None, value: Any) -> Any:
+    if isinstance(value, orjson.Fragment):
+        return msgspec.Raw(orjson.dumps(value))
+    if default is None:
+        raise TypeError(f"{type(value).__name__} is nothing that JSON has.")
+    return default(value)

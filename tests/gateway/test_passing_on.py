@@ -90,6 +90,16 @@ async def test_an_integer_of_any_size_goes_through_and_comes_back(
     assert sent == [{"n": {"is": [number]}}] * 2
 
 
+@pytest.mark.parametrize("query", ["{ big }", "{ big other }"])
+async def test_what_nests_deeply_goes_through(
+    gateway: httpx.AsyncClient, box: Box, query: str
+) -> None:
+    value = b"[" * 400 + b"]" * 400
+    box.answer = b'{"data": {"big": %b}}' % value
+    answer = await gateway.post("/graphql", json={"query": query})
+    assert b'"big":%b' % value in answer.content.replace(b" ", b"")
+
+
 async def test_an_integer_that_is_no_int_is_refused_as_it_was_written(
     gateway: httpx.AsyncClient,
 ) -> None:
