@@ -389,10 +389,7 @@ def _cheapest(paths: Sequence[Path]) -> list[Path]:
 def _is_within(path: Path, groups: Iterable[Group]) -> bool:
     """Whether all can be found from a path's end without a call."""
     return all(
-        any(
-            option.path.is_after(path) if option.path else _is_within(path, option.groups)
-            for option in group.options
-        )
+        any(option.path is not None and option.path.is_after(path) for option in group.options)
         for group in groups
     )
 

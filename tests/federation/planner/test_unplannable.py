@@ -174,3 +174,28 @@ def test_fields_that_require_each_other_have_no_plan() -> None:
     operation = Operation(OperationType.QUERY, None, "Query", {}, (thing,))
     with pytest.raises(PlanningError, match=r"Thing\.one cannot be reached from all-things"):
         plan(Supergraph.from_sdl(sdl), operation)
+
+
+def test_a_requirement_that_comes_round_to_itself_is_searched_once() -> None:
+    sdl = supergraph_sdl(
+        """
+        type Query @join__type(graph: ALL_THINGS) { thing: Thing }
+        type Thing
+          @join__type(graph: ALL_THINGS, key: "id")
+          @join__type(graph: OTHERS, key: "id")
+          @join__type(graph: THIRD, key: "id") {
+          id: ID!
+          one: Int
+            @join__field(graph: ALL_THINGS, requires: "other")
+            @join__field(graph: OTHERS, external: true)
+            @join__field(graph: THIRD)
+          other: Int
+            @join__field(graph: OTHERS, requires: "one")
+            @join__field(graph: ALL_THINGS, external: true)
+        }
+        """
+    ).replace("enum join__Graph {", 'enum join__Graph { THIRD @join__graph(name: "third", url: "")')
+    twice = (Field("one", "one"), Field("again", "one"))
+    thing = Field("thing", "thing", (), twice)
+    operation = Operation(OperationType.QUERY, None, "Query", {}, (thing,))
+    plan(Supergraph.from_sdl(sdl), operation, budget=35)
