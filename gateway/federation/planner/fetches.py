@@ -181,7 +181,7 @@ class Fetches:
             lists: tuple[PathStep, ...] = (AT,) * step.edge.lists
             at = (*place.at, key, *lists)
             known = place.below[key, target] = self._place(place.work, target, inside, at, below)
-        if target.is_abstract and not client:
+        if target.is_interface and not client:
             # A representation says what an object in it is.
             known.selections.select_typename()
         return known
@@ -190,7 +190,7 @@ class Fetches:
         self, work: Work, node: Node, selections: SelectionSet, at: Position, keys: KeyPosition
     ) -> _Place:
         types = self._graph.supergraph.possible_types(node.type)
-        return _Place(work, node.type, node.is_abstract, selections, at, keys, types, types)
+        return _Place(work, node.type, node.is_interface, selections, at, keys, types, types)
 
     def _cast(self, place: _Place, step: Cast) -> _Place:
         known = place.below.get(step.type)

@@ -52,11 +52,6 @@ class Node:
         """Whether runtime types hide behind this node and the subgraph tells them apart."""
         return self.info.kind is Kind.INTERFACE and not self.interface_object
 
-    @property
-    def is_abstract(self) -> bool:
-        """Whether objects here are of several types that the subgraph tells apart."""
-        return self.info.kind in (Kind.INTERFACE, Kind.UNION) and not self.interface_object
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Edge:
