@@ -10,30 +10,36 @@ A function that takes a `ReadSession` cannot write; one that takes a
 
 A block lasts until the request's deadline at most.  What it waits for then is
 cancelled, and so is a statement on the server: the driver asks for that over a
-connection of its own, so a deadline costs no round trip.  The server looks by
-itself after clients that vanish, and stops what its own limit is over for.
+connection of its own.  The server ends it by itself a moment later, should we be
+gone by then; telling it costs a round trip, so only a deadline that is nearer
+than its usual limit is told.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import QueuePool
 
-from shared.deadline import deadline
+from shared.deadline import deadline, remaining
 from shared.errors import TimedOut, Unavailable
 from shared.telemetry import PoolUsage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.pool import ConnectionPoolEntry
 
     from shared.config import DatabaseSettings
 
@@ -42,6 +48,10 @@ __all__ = ["Database", "ReadSession", "WriteSession", "metadata", "pool_usage"]
 pool_usage = PoolUsage()
 
 _QUERY_CANCELED = "57014"
+_LIMIT = "statement_timeout"
+_SET_LIMIT = "select set_config('statement_timeout', $1, $2)"
+_STEP = 0.25
+"""Seconds that the server waits at most after the deadline."""
 _NAMES = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -129,7 +139,7 @@ def _engine(
     parameters = {
         "application_name": f"nexus-{name}",
         "search_path": name,
-        "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
+        "statement_timeout": _milliseconds(settings.statement_timeout_seconds),
         "idle_in_transaction_session_timeout": "30000",
         "client_connection_check_interval": "1000",
     }
@@ -137,7 +147,7 @@ def _engine(
     if read_only:
         parameters["default_transaction_read_only"] = "on"
         options = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=settings.pool_size,
         max_overflow=0,
@@ -151,6 +161,45 @@ def _engine(
         },
         **options,
     )
+    limit = _Limit(settings.statement_timeout_seconds)
+    if read_only:
+        event.listen(engine.sync_engine, "checkout", limit.of_connection)
+    else:
+        event.listen(engine.sync_engine, "begin", limit.of_transaction)
+    return engine
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """PostgreSQL's ``statement_timeout``: ``usual`` seconds, or less if the request has less."""
+
+    usual: float
+
+    def of_connection(self, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        """Before statements that stand alone; it stays until it is set again."""
+        limit = self._now()
+        if record.info.get(_LIMIT, self.usual) != limit:
+            # Whoever is interrupted here leaves a limit that nobody knows.
+            record.info[_LIMIT] = None
+            cursor = connection.cursor()
+            cursor.execute(_SET_LIMIT, (_milliseconds(limit), False))
+            cursor.close()
+            record.info[_LIMIT] = limit
+
+    def of_transaction(self, connection: Connection) -> None:
+        """At the start of a transaction, with whose end it ends."""
+        limit = self._now()
+        if limit != self.usual:
+            connection.exec_driver_sql(_SET_LIMIT, (_milliseconds(limit), True))
+
+    def _now(self) -> float:
+        # In steps, so that requests with a short time do not set it each time anew.
+        steps = max(1, math.ceil(remaining(self.usual) / _STEP))
+        return min(self.usual, steps * _STEP)
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, int(seconds * 1000)))
 
 
 def _usage(engine: AsyncEngine) -> float:

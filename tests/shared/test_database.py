@@ -78,6 +78,30 @@ async def test_at_the_deadline_the_statement_is_gone_on_the_server(
         await (await session.connection()).exec_driver_sql("select 1")
 
 
+@pytest.mark.parametrize("kind", ["read", "write"])
+async def test_the_server_is_told_what_is_left_if_that_is_less_than_its_usual_limit(
+    database: Database, kind: str
+) -> None:
+    opened: Opened = getattr(database, kind)
+
+    async def told(left: float | None) -> float:
+        token = deadline.set(None if left is None else time.monotonic() + left)
+        try:
+            async with opened() as session:
+                connection = await session.connection()
+                found = await connection.exec_driver_sql(
+                    "select extract(epoch from current_setting('statement_timeout')::interval)"
+                )
+                return float(found.scalar_one())
+        finally:
+            deadline.reset(token)
+
+    # All over the one connection of the pool, whose usual limit is a minute.
+    for left in (None, 30, 30, 300, 9, None):
+        most = min(60, left or 60)
+        assert most - 5 < await told(left) <= most
+
+
 async def test_a_task_that_is_cancelled_takes_its_statement_along(
     database: Database, server: asyncpg.Connection
 ) -> None:
