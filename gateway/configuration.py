@@ -414,6 +414,14 @@ class Streams(_Section):
     """After it a client is asked to connect again."""
     idle_seconds: Seconds = 3_600.0
     """A WebSocket without an operation is closed after it."""
+    init_headers: tuple[str, ...] = (
+        "authorization",
+        "accept-language",
+        "graphql-client-name",
+        "graphql-client-version",
+    )
+    """What a WebSocket's first message may say in place of headers, which browsers cannot set;
+    and `authentication.header`.  What a proxy in front decides does not belong here."""
     max_waiting: int = Field(default=32, ge=1)
     """Events that wait for a slow client; it is told how many more it missed."""
     reconnects: int = Field(default=5, ge=0, le=100)

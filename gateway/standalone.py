@@ -69,8 +69,6 @@ __all__ = ["create"]
 
 logger = get_logger(__name__)
 
-_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
 
 async def create(
     location: str, configuration: Configuration | None = None, *, draining: asyncio.Event
@@ -430,6 +428,7 @@ def _endpoint(
     )
 
     names = requested.names
+    sayable = {name.lower() for name in (told.authentication.header, *streams.init_headers)}
     asked = {told.authentication.header} if told.authentication.issuers else set[str]()
     varies_on = ", ".join(sorted({name.lower() for name in asked.union(names or ())}))
 
@@ -467,7 +466,7 @@ def _endpoint(
         given = {
             name.lower(): value
             for name, value in payload.items()
-            if isinstance(value, str) and value.isprintable() and _NAME.fullmatch(name)
+            if isinstance(value, str) and value.isprintable() and name.lower() in sayable
         }
         headers = {**combined(connection.headers), **given}
         return await context_of(connection, headers, shared=True)
