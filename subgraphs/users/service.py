@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -202,7 +203,8 @@ async def change_password(
     await session.flush()
     await publish(session, PasswordChanged(user_id=str(user.id)))
     ending = {"user_id": str(user.id), "but": identity.session_id, "opened_until": now}
-    await enqueue(session, END_SESSIONS_JOB, ending)
+    # A moment later, so that it finds none: the caller ends them, and tells how many there were.
+    await enqueue(session, END_SESSIONS_JOB, ending, delay=timedelta(seconds=5))
     return user
 
 
