@@ -102,8 +102,14 @@ class Propagation:
     def __init__(
         self, rules: tuple[Rule, ...], by_subgraph: Mapping[str, tuple[Rule, ...]] | None = None
     ) -> None:
-        self._rules = rules
-        self._by_subgraph = by_subgraph or {}
+        own = by_subgraph or {}
+        self._rules = _with_told_names(rules)
+        self._by_subgraph = {
+            name: _with_told_names((*rules, *those)) for name, those in own.items()
+        }
+        # Which rule let a value through matters: several may send theirs under one name.
+        numbered = enumerate((*rules, *(rule for those in own.values() for rule in those)))
+        self._telling = [(n, rule) for n, rule in numbered if isinstance(rule, Propagate | Tell)]
 
     @classmethod
     def named(cls, *names: str) -> Propagation:
@@ -115,8 +121,7 @@ class Propagation:
     ) -> dict[str, str]:
         """The headers for one subgraph; the client's names must be in lower case."""
         sent: dict[str, str] = {}
-        rules = (*self._rules, *self._by_subgraph.get(subgraph, ()))
-        told = {rule.name.lower() for rule in rules if isinstance(rule, Tell)}
+        rules, told = self._by_subgraph.get(subgraph, self._rules)
         for rule in rules:
             if isinstance(rule, Insert):
                 sent[rule.name.lower()] = rule.value
@@ -134,24 +139,21 @@ class Propagation:
     @property
     def names(self) -> frozenset[str] | None:
         """The headers of clients that subgraphs may see; None if that depends on the client."""
-        rules = [*self._rules, *(rule for own in self._by_subgraph.values() for rule in own)]
-        patterns = {rule.pattern for rule in rules if isinstance(rule, Propagate)}
-        names = frozenset(pattern.replace("\\", "") for pattern in patterns)
-        return names if patterns == set(map(re.escape, names)) else None
+        rules = [rule for _, rule in self._telling if isinstance(rule, Propagate)]
+        names = [_only_name(rule.pattern) for rule in rules]
+        return None if None in names else frozenset(name for name in names if name is not None)
 
     def audience(
         self, headers: Mapping[str, str], claims: Mapping[str, Any] = _NO_CLAIMS
     ) -> frozenset[tuple[int, str, str]]:
         """Everything of a client that any subgraph may see."""
-        rules = [*self._rules, *(rule for own in self._by_subgraph.values() for rule in own)]
-        # Which rule let a value through matters: several may send theirs under one name.
-        seen: set[tuple[int, str, str]] = set()
-        for index, rule in enumerate(rules):
-            if isinstance(rule, Propagate):
-                seen.update((index, *header) for header in _matching(rule, headers).items())
-            elif isinstance(rule, Tell):
-                seen.update((index, *header) for header in _told(rule, claims).items())
-        return frozenset(seen)
+        return frozenset(
+            (number, name, value)
+            for number, rule in self._telling
+            for name, value in (
+                _told(rule, claims) if isinstance(rule, Tell) else _matching(rule, headers)
+            ).items()
+        )
 
 
 def combined(headers: Headers) -> dict[str, str]:
@@ -176,19 +178,35 @@ def _told(rule: Tell, claims: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _matching(rule: Propagate, headers: Mapping[str, str]) -> dict[str, str]:
-    found = {
-        (rule.rename or name): value
-        for name, value in headers.items()
-        if name not in NEVER and _is_meant(rule.pattern, name)
-    }
+    only = _only_name(rule.pattern)
+    if only is None:
+        names = [name for name in headers if _is_meant(rule.pattern, name)]
+    else:
+        names = [only] if only in headers else []
+    if rule.rename:
+        found = {rule.rename.lower(): headers[name] for name in names if name not in NEVER}
+    else:
+        found = {name: headers[name] for name in names if name not in NEVER}
     if not found and rule.default is not None:
         return {(rule.rename or rule.pattern).replace("\\", "").lower(): rule.default}
-    return {name.lower(): value for name, value in found.items()} if rule.rename else found
+    return found
 
 
 @lru_cache(maxsize=4096)
 def _is_meant(pattern: str, name: str) -> bool:
     return re.fullmatch(pattern, name) is not None
+
+
+@lru_cache(maxsize=4096)
+def _only_name(pattern: str) -> str | None:
+    """The one name that a pattern stands for, if it is made of a name."""
+    name = pattern.replace("\\", "")
+    return name if re.escape(name) == pattern else None
+
+
+def _with_told_names(rules: tuple[Rule, ...]) -> tuple[tuple[Rule, ...], frozenset[str]]:
+    """The rules, and the names under which they tell claims: those a client may not say."""
+    return rules, frozenset(rule.name.lower() for rule in rules if isinstance(rule, Tell))
 
 
 Keep = Literal["first", "last", "append"]
