@@ -20,7 +20,7 @@ from graphql import (
 )
 
 from gateway.federation.execution.positions import keys_of
-from gateway.federation.operation.selection import Field
+from gateway.federation.operation.selection import INTROSPECTION_FIELDS, Field
 from gateway.unanswered import why_unanswered
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ class _Nulls:
         if not self._reports:
             return None
         keys, data = _keys(path), next(iter(self._reports.values())).data
+        if any(name.partition(".")[2] in INTROSPECTION_FIELDS for _, name, _ in self._types(keys)):
+            return None
         sources = [
             (step, call)
             for step in self._executable.steps

@@ -34,7 +34,6 @@ from gateway.federation.operation.prepare import (
     forget_tokens,
     prepare,
 )
-from gateway.federation.operation.selection import Field
 from gateway.federation.plan import QueryPlan
 from gateway.federation.planner import PlanningError
 from gateway.federation.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport
@@ -253,7 +252,7 @@ class Runtime:
             return _Failure(error)
         asked = self.costs.are_kept or self.costs.exposed
         cost = compile_cost(self._weights, executable.plan) if asked else None
-        introspects = _introspects(operation)
+        introspects = executable.introspection is not None
         return Planned(executable, introspects, parts, weight, cost, overlooked)
 
     def _allowed(
@@ -338,13 +337,6 @@ class Runtime:
         """Close as soon as nobody uses this runtime any more."""
         await self.idle()
         await self.close()
-
-
-def _introspects(operation: Operation) -> bool:
-    return any(
-        isinstance(selection, Field) and selection.name in ("__schema", "__type")
-        for selection in operation.selections
-    )
 
 
 def _weight(source: str) -> int:

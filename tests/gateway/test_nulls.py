@@ -20,6 +20,7 @@ from shared.protocols.service import GraphQLRequest
 from tests.federation.areas import areas
 from tests.federation.scripted import Answer, Scripted, answer
 from tests.federation.subgraphs import InMemory
+from tests.federation.world import WORLD
 from tests.gateway.bookshop import SDL
 from tests.gateway.conftest import as_json
 from tests.serving import serving
@@ -290,6 +291,20 @@ async def test_a_member_that_not_every_subgraph_knows_is_not_asked_for() -> None
         assert result.data == case.data
         found += as_json(result)["extensions"]["explain"]["nulls"]
     assert {null["reason"]["code"] for null in found} == {"NOT_ASKED"}
+
+
+async def test_nulls_in_the_schema_are_its_own() -> None:
+    runtime = Runtime(
+        Supergraph.from_sdl(WORLD.supergraph_file.read_text()), InProcess(*WORLD.subgraphs)
+    )
+    pipeline = Pipeline(runtime, introspection=True)
+    source = """{ __schema { description }
+      root { me { id } s: __schema { queryType { ofType { name } } } } }"""
+    result = await pipeline.execute(GraphQLRequest(source), RequestContext(explain=True))
+    await pipeline.close()
+    answer = as_json(result)
+    assert answer["data"]["root"]["s"] == {"queryType": {"ofType": None}}
+    assert answer["extensions"]["explain"]["nulls"] == []
 
 
 @pytest.mark.parametrize(

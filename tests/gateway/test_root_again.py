@@ -15,7 +15,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from gateway import standalone
-from tests.federation.subgraphs import Subgraph
+from gateway.context import RequestContext
+from gateway.federation.supergraph import Supergraph
+from gateway.pipeline import Pipeline
+from gateway.runtime import Runtime
+from shared.protocols.service import GraphQLRequest, GraphQLResult
+from tests.federation.subgraphs import InMemory, Subgraph
 from tests.federation.supergraph.sdl import supergraph_sdl
 from tests.serving import serving
 
@@ -103,9 +108,45 @@ async def gateway(tmp_path: Path) -> AsyncIterator[str]:
                 ]
             },
         ),
+        (
+            'mutation { add(name: "x") { query { __schema { queryType { name } } } } }',
+            {"add": {"query": {"__schema": {"queryType": {"name": "Query"}}}}},
+        ),
     ],
 )
 async def test_the_root_is_entered_again_over_http(gateway: str, query: str, data: object) -> None:
     async with httpx.AsyncClient(timeout=5) as client:
         answer = await client.post(f"{gateway}/graphql", json={"query": query})
     assert answer.json() == {"data": data}
+
+
+class _InProcess(InMemory):
+    async def close(self) -> None:
+        return
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{ things { root { __schema { types { name } } } } }",
+        '{ things { name root { others __type(name: "Thing") { name } } } }',
+        'mutation { add(name: "x") { query { things { root { s: __schema { description } } } } } }',
+        """{ things { ...A } } fragment A on Thing { root { ...B } }
+        fragment B on Query { others ... { ... on Query { __schema { description } } } }""",
+        "{ things { name ... @defer { root { others __schema { description } } } } }",
+        "{ things { root { others ... @include(if: true) { __schema { description } } } } }",
+    ],
+)
+async def test_where_introspection_is_off_it_is_off_below_the_root_too(source: str) -> None:
+    transport = _InProcess(*SUBGRAPHS)
+    pipeline = Pipeline(Runtime(Supergraph.from_sdl(SDL), transport))
+    for request in (
+        GraphQLRequest(source),
+        GraphQLRequest(source, incremental="incrementalspec=v0.2"),
+    ):
+        answer = await pipeline.subscribe(request, RequestContext())
+        assert isinstance(answer, GraphQLResult)
+        assert answer.data is None
+        assert [one["extensions"]["code"] for one in answer.errors] == ["INTROSPECTION_DISABLED"]
+    await pipeline.close()
+    assert not transport.calls

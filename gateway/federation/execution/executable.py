@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import is_object_type, parse
 
+from gateway.federation.execution.introspection import Introspection
 from gateway.federation.execution.merge import Merger, plot_plan, shape_of
 from gateway.federation.execution.nulls import explain_nulls
 from gateway.federation.execution.passthrough import passes_through
@@ -15,7 +16,6 @@ from gateway.federation.execution.projection import compile_projection
 from gateway.federation.execution.representations import compile_entities
 from gateway.federation.execution.run import Call, Run, Step
 from gateway.federation.execution.schedule import schedule_fetches
-from gateway.federation.operation.introspection import Introspection
 from gateway.federation.transport import SubgraphError
 
 if TYPE_CHECKING:
@@ -65,17 +65,19 @@ def compile_plan(
     )
     is_stream = bool(plan.fetches) and plan.fetches[0].kind == "subscription"
     names = supergraph.schema.type_map.items()
+    introspection = Introspection.of(supergraph.api_schema, operation)
+    passes = refusals is None and introspection is None
     return ExecutablePlan(
         supergraph=supergraph,
         operation=operation,
         plan=plan,
-        passthrough=refusals is None and passes_through(supergraph, operation, plan, documents),
+        passthrough=passes and passes_through(supergraph, operation, plan, documents),
         steps=steps[1:] if is_stream else steps,
         _stream=steps[0] if is_stream else None,
         _schedule=schedule_fetches(plan.fetches[1:] if is_stream else plan.fetches),
         _merger=Merger(frozenset(name for name, type_ in names if is_object_type(type_))),
         _projection=compile_projection(supergraph.api_schema, supergraph.schema, operation),
-        _introspection=Introspection(supergraph.api_schema, operation),
+        introspection=introspection,
         refusals=refusals,
     )
 
@@ -117,7 +119,7 @@ class ExecutablePlan:
     _schedule: Schedule
     _merger: Merger
     _projection: Projection
-    _introspection: Introspection
+    introspection: Introspection | None
     refusals: Refusals | None
 
     async def run(
@@ -177,10 +179,7 @@ class ExecutablePlan:
     ) -> Run:
         """Return the state of a request that has asked no subgraph yet."""
         aliases = self.plan.key_aliases
-        run = Run(self._merger, aliases, transport, variables, context, observer)
-        if self._introspection:
-            run.data.update(self._introspection.answer(variables))
-        return run
+        return Run(self._merger, aliases, transport, variables, context, observer)
 
     async def _perform(self, run: Run) -> None:
         async def perform(index: int) -> None:
@@ -194,6 +193,8 @@ class ExecutablePlan:
         if self.refusals is not None:
             merged, refused = self.refusals.apply(merged)
             run.errors += refused
+        if self.introspection is not None:
+            merged = self.introspection.fill(merged, run.variables)
         data, has_notes = self._projection.project(merged)
         if has_notes:
             schemas = self.supergraph.api_schema, self.supergraph.schema

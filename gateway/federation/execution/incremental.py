@@ -228,16 +228,17 @@ class _Delivery:
 
     def _merged(self) -> dict[str, Any]:
         """Return the data as far as it has come, without what is refused."""
+        merged = self.run.data
         refusals = self.plan.executable.refusals
-        if refusals is None:
-            return self.run.data
-        merged, errors = refusals.apply(self.run.data)
-        for error in errors:
-            place = tuple(error["path"])
-            if place not in self._refused:
-                self._refused.add(place)
-                self._untold.append((self._owner(None, error), error))
-        return merged
+        if refusals is not None:
+            merged, errors = refusals.apply(merged)
+            for error in errors:
+                place = tuple(error["path"])
+                if place not in self._refused:
+                    self._refused.add(place)
+                    self._untold.append((self._owner(None, error), error))
+        introspection = self.plan.executable.introspection
+        return introspection.fill(merged, self.run.variables) if introspection else merged
 
     def _announce(self, parent: int, merged: dict[str, Any]) -> list[Pending]:
         """Promise a patch for each object that was just shown and has fragments to come."""

@@ -22,7 +22,7 @@ from graphql import (
 from gateway.federation.execution.errors import Error, client_error
 from gateway.federation.execution.positions import type_name_of
 from gateway.federation.execution.projection import collect_fields, hidden_values, needs_type
-from gateway.federation.operation.introspection import INTROSPECTION_FIELDS
+from gateway.federation.operation.selection import INTROSPECTION_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,7 +14,6 @@ from graphql import (
     is_composite_type,
 )
 
-from gateway.federation.operation.introspection import INTROSPECTION_FIELDS
 from gateway.federation.operation.selection import Field, Fragment
 
 if TYPE_CHECKING:
@@ -46,10 +45,6 @@ def passes_through(
         return False
     (fetch,) = plan.fetches
     if fetch.entities or fetch.output_rewrites or fetch.kind == "subscription":
-        return False
-    if any(
-        isinstance(one, Field) and one.name in INTROSPECTION_FIELDS for one in operation.selections
-    ):
         return False
     definition, *fragments = documents[0].definitions
     if fragments or not isinstance(definition, OperationDefinitionNode):

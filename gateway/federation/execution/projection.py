@@ -22,8 +22,7 @@ from graphql import (
     is_object_type,
 )
 
-from gateway.federation.operation.introspection import INTROSPECTION_FIELDS
-from gateway.federation.operation.selection import Field, Fragment
+from gateway.federation.operation.selection import INTROSPECTION_FIELDS, Field, Fragment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

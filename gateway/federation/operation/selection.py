@@ -13,13 +13,23 @@ from typing import TYPE_CHECKING
 from gateway.federation.plan import AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from graphql import OperationType, ValueNode, VariableDefinitionNode
 
     from gateway.federation.plan import Part, Path
 
-__all__ = ["Deferred", "Field", "Fragment", "Operation", "Selection"]
+__all__ = [
+    "INTROSPECTION_FIELDS",
+    "Deferred",
+    "Field",
+    "Fragment",
+    "Operation",
+    "Selection",
+    "introspects",
+]
+
+INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +89,13 @@ class Deferred:
     on: str
     selections: tuple[Selection, ...]
     parent: int = -1
+
+
+def introspects(selections: Sequence[Selection]) -> bool:
+    """Return whether anything of the schema is asked for: also below the root, which fields
+    may lead back to.
+    """
+    return any(
+        (isinstance(one, Field) and one.name in INTROSPECTION_FIELDS) or introspects(one.selections)
+        for one in selections
+    )

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from gateway.federation.operation.selection import Field, Fragment, Selection
+from gateway.federation.operation.selection import (
+    INTROSPECTION_FIELDS,
+    Field,
+    Fragment,
+    Selection,
+)
 from gateway.federation.supergraph import Supergraph
 from gateway.federation.supergraph.model import Kind, named_type
 
 __all__ = ["TYPENAME", "normalize", "normalize_root"]
 
 TYPENAME = Field("__typename", "__typename")
-_INTROSPECTION = frozenset({"__schema", "__type", "__typename"})
 
 
 def normalize_root(
@@ -22,7 +26,7 @@ def normalize_root(
     return tuple(
         selection
         for selection in normalize(supergraph, selections, root)
-        if not (isinstance(selection, Field) and selection.name in _INTROSPECTION)
+        if not (isinstance(selection, Field) and selection.name == TYPENAME.name)
     )
 
 
@@ -54,6 +58,9 @@ class _Collector:
                 self._add_fragment(selection)
 
     def _add_field(self, field: Field) -> None:
+        if field.name in INTROSPECTION_FIELDS:
+            # No subgraph is asked for it, also where a field leads back to the root.
+            return
         known, below = self._fields.setdefault(field.key, (field, []))
         below.extend(field.selections)
         if field.part < known.part:

@@ -192,6 +192,21 @@ async def test_an_introspection_is_answered_at_once_or_with_its_part() -> None:
     assert ([], "schema", {"__schema": {"queryType": {"name": "Query"}}}) in found
 
 
+async def test_the_schema_below_the_root_is_told_with_its_part() -> None:
+    source = """{
+      root { me { id } ... @defer(label: "later") { books { inStock } __schema { description } } }
+    }"""
+    first, *rest = await in_world(source)
+    assert first.response is not None
+    assert (
+        first.response.data == monolith(supergraph().api_schema, "{ root { me { id } } }", {}).data
+    )
+    ((path, label, data),) = [one for increment in rest for one in patches(increment)]
+    assert (path, label) == (["root"], "later")
+    assert list(data or {}) == ["books", "__schema"]
+    assert data["__schema"] == {"description": None}
+
+
 async def test_where_nothing_is_shown_to_defer_on_the_first_answer_is_the_last() -> None:
     transport = Scripted({0: answer({"books": []})})
     transport.gates[1] = asyncio.Event()
