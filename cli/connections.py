@@ -15,6 +15,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from shared.protocols.lifetime import LINE, Line
+
 __all__ = ["HttpConnection", "WebSocketConnection", "arriving_within"]
 
 _MOST = 65_536
@@ -73,6 +75,8 @@ class HttpConnection(_Taken, HttpToolsProtocol):
         # Whether the request asks for a protocol that is not spoken here, and what came last.
         self._declines = False
         self._data = b""
+        self._line = Line()
+        self._extensions: dict[str, dict[object, object]] = {LINE: {"line": self._line}}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -81,6 +85,7 @@ class HttpConnection(_Taken, HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_more()
         super().connection_lost(exc)
+        self._line.cut()
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
@@ -155,6 +160,7 @@ class HttpConnection(_Taken, HttpToolsProtocol):
         if self._declines:
             self.scope["method"] = self.parser.get_method().decode("ascii")
         else:
+            self.scope["extensions"] = self._extensions
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

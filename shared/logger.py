@@ -34,6 +34,8 @@ service_name: ContextVar[str] = ContextVar("service_name", default="nexus")
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the request whose work is being done."""
 
+# What every text that has something sensitive in it has in it: it is found much faster.
+_SUSPECT = re.compile(r"@|eyJ|\d[\d .-]{5,}\d")
 _SENSITIVE = re.compile(
     r"[\w.+-]+@[\w-]+\.[\w.-]+"  # e-mail address
     r"|\beyJ[\w-]+\.[\w-]+\.[\w-]+"  # JWT
@@ -137,7 +139,7 @@ def _add_place(
 
 def _mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if isinstance(value, str) and key not in _OWN_FIELDS:
+        if isinstance(value, str) and key not in _OWN_FIELDS and _SUSPECT.search(value):
             event[key] = _SENSITIVE.sub("[masked]", value)
     return event
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel
 from opentelemetry.trace import StatusCode
-from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 from shared import deadline
 from shared.errors import NexusError
+from shared.headers import headers_of
 from shared.labels import Labels
 from shared.logger import get_logger, request_id, service_name
 from shared.telemetry import REQUEST_DURATION, remote_context, request_span
@@ -76,7 +76,7 @@ class Observed:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers = headers_of(scope)
         service_name.set(self._service)
         name = _request_id(headers)
         request_id.set(name)
@@ -92,7 +92,7 @@ class Observed:
                 otel.detach(token)
 
     async def _http(
-        self, scope: Scope, receive: Receive, send: Send, headers: Headers, name: str
+        self, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str], name: str
     ) -> None:
         status = 0
         streams = False
@@ -133,16 +133,17 @@ class Observed:
             REQUEST_DURATION.labels(
                 self._service, method, route, self._label(operation), str(status)
             ).observe(seconds)
-        span.update_name(f"{method} {route}")
-        span.set_attribute("http.request.method", method)
-        span.set_attribute("http.route", route)
-        span.set_attribute("http.response.status_code", status)
-        if operation:
-            span.set_attribute("graphql.operation.name", operation)
-        if client:
-            span.set_attribute("graphql.client", client)
-        if status >= 500:
-            span.set_status(StatusCode.ERROR)
+        if span.is_recording():
+            span.update_name(f"{method} {route}")
+            span.set_attribute("http.request.method", method)
+            span.set_attribute("http.route", route)
+            span.set_attribute("http.response.status_code", status)
+            if operation:
+                span.set_attribute("graphql.operation.name", operation)
+            if client:
+                span.set_attribute("graphql.client", client)
+            if status >= 500:
+                span.set_status(StatusCode.ERROR)
         logger.info(
             "http.request",
             method=method,
@@ -160,7 +161,7 @@ class Observed:
         REQUEST_DURATION.remove_by_labels({"service": self._service, "operation": operation})
 
 
-def _request_id(headers: Headers) -> str:
+def _request_id(headers: Mapping[str, str]) -> str:
     given = headers.get(REQUEST_ID, "")
     return given if _ACCEPTED_ID.fullmatch(given) else secrets.token_hex(16)
 

@@ -12,6 +12,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
+from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -97,7 +98,23 @@ def request_span(name: str, headers: Mapping[str, str]) -> AbstractContextManage
     context = remote_context(headers) if "traceparent" in headers else None
     if _exported():
         return tracer.start_as_current_span(name, context=context, kind=SpanKind.SERVER)
-    return trace.use_span(_unexported(context))
+    return _Current(_unexported(context))
+
+
+class _Current:
+    """Makes a span that records nothing the current one."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def __enter__(self) -> Span:
+        self._token = otel.attach(trace.set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(self, *_: object) -> None:
+        otel.detach(self._token)
 
 
 def _exported() -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from starlette.requests import HTTPConnection
 
 from shared.errors import BadRequest, NexusError, Unavailable
+from shared.headers import headers_of
 from shared.protocols import multipart, sse
 from shared.protocols.compression import accepted_coding, compress
 from shared.protocols.lifetime import ClientGone, closing, until_gone
@@ -88,7 +89,7 @@ class GraphQLHTTP(Generic[C]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
-        accepted = negotiate(connection.headers.get("accept", ""))
+        accepted = negotiate(headers_of(scope).get("accept", ""))
         try:
             answer = await self._answer(connection, accepted, receive)
         except ClientGone:
@@ -104,12 +105,12 @@ class GraphQLHTTP(Generic[C]):
     ) -> Answer:
         if connection.scope["method"] not in ("GET", "POST"):
             raise MethodNotAllowed
-        refuse_forgery(connection.scope["method"], connection.headers)
+        refuse_forgery(connection.scope)
         if accepted.single is None and accepted.stream is None:
             raise NotAcceptable
         requests = await read_operations(connection, receive, max_bytes=self._max_body_bytes)
         context = await self._make_context(connection)
-        return await until_gone(receive, self._serve(requests, accepted, context))
+        return await until_gone(connection.scope, receive, self._serve(requests, accepted, context))
 
     async def _serve(
         self, requests: GraphQLRequest | list[GraphQLRequest], accepted: Accepted, context: C
@@ -158,7 +159,7 @@ class GraphQLHTTP(Generic[C]):
         """Send what operations gave."""
         if self._compress_from and len(body) >= self._compress_from:
             headers["vary"] += ", Accept-Encoding"
-            coding = accepted_coding(connection.headers.get("accept-encoding", ""))
+            coding = accepted_coding(headers_of(connection.scope).get("accept-encoding", ""))
             if coding is not None:
                 body = await compress(body, coding)
                 headers["content-encoding"] = coding

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from starlette.types import Receive
+    from starlette.types import Receive, Scope
 
-__all__ = ["ClientGone", "closing", "first_of", "gone", "paced", "until_gone"]
+__all__ = ["LINE", "ClientGone", "Line", "closing", "first_of", "gone", "paced", "until_gone"]
 
 T = TypeVar("T")
 
-_SOON = 0.02
-"""Seconds that work takes before its client is watched."""
+LINE = "nexus.line"
+"""The ASGI extension in which a server gives, as ``line``, the `Line` to its client."""
 
 
 class ClientGone(Exception):
@@ -28,25 +28,51 @@ async def gone(receive: Receive) -> None:
         pass
 
 
-async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+class Line:
+    """The connection to a client: tells, once, that it is cut."""
+
+    __slots__ = ("_listening", "is_cut")
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self._listening: set[Callable[[], object]] = set()
+
+    def cut(self) -> None:
+        """The client has hung up."""
+        self.is_cut = True
+        for tell in tuple(self._listening):
+            tell()
+
+    def listen(self, tell: Callable[[], object]) -> None:
+        """Call ``tell`` when it is cut."""
+        self._listening.add(tell)
+
+    def leave(self, tell: Callable[[], object]) -> None:
+        """Call ``tell`` no more."""
+        self._listening.discard(tell)
+
+
+async def until_gone(scope: Scope, receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """What ``work`` returns, unless the client hangs up first: then `ClientGone`."""
     task = asyncio.current_task()
     assert task is not None
     hung_up = False
-    watcher: asyncio.Task[None] | None = None
 
-    async def watch() -> None:
+    def stop() -> None:
         nonlocal hung_up
-        await gone(receive)
         hung_up = True
         task.cancel()
 
-    def begin() -> None:
-        nonlocal watcher
-        watcher = asyncio.create_task(watch())
-
-    # Most work is done before anyone could want to stop it; only the rest pays for a second task.
-    beginning = asyncio.get_running_loop().call_later(_SOON, begin)
+    line: Line | None = scope.get("extensions", {}).get(LINE, {}).get("line")
+    watcher: asyncio.Task[None] | None = None
+    if line is None:
+        watcher = asyncio.create_task(_watch(receive, stop))
+    elif line.is_cut:
+        work.close()
+        raise ClientGone
+    else:
+        # A task a request would cost more than all else that is done for it here.
+        line.listen(stop)
     try:
         return await work
     except asyncio.CancelledError:
@@ -54,9 +80,15 @@ async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
             raise ClientGone from None
         raise
     finally:
-        beginning.cancel()
+        if line is not None:
+            line.leave(stop)
         if watcher is not None:
             watcher.cancel()
+
+
+async def _watch(receive: Receive, stop: Callable[[], None]) -> None:
+    await gone(receive)
+    stop()
 
 
 async def first_of(*work: Coroutine[Any, Any, object]) -> None:

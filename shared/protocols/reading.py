@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl
 
 from shared import exact_json
 from shared.errors import BadRequest, NexusError, PayloadTooLarge
+from shared.headers import headers_of
 from shared.protocols.lifetime import ClientGone
 from shared.protocols.service import GraphQLRequest
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers
     from starlette.requests import HTTPConnection
-    from starlette.types import Receive
+    from starlette.types import Receive, Scope
 
 __all__ = [
     "BodyLimit",
@@ -73,14 +73,15 @@ class UnsupportedMediaType(NexusError):
     message = "Send content-type application/json, in UTF-8."
 
 
-def refuse_forgery(method: str, headers: Headers) -> None:
+def refuse_forgery(scope: Scope) -> None:
     """Raise `RequestForgery` for a request that needs no CORS preflight from another site.
 
     A POST is safe because only application/json is read.  A GET is safe when it
     carries what only a preflighted request may carry, when the browser says that
     it comes from our own pages, or when nothing in it came from a browser.
     """
-    if method == "POST" or any(name in headers for name in _PREFLIGHT_HEADERS):
+    headers = headers_of(scope)
+    if scope["method"] == "POST" or any(name in headers for name in _PREFLIGHT_HEADERS):
         return
     # Browsers have let pages send odd content types unasked, but never this one.
     if _media_type(headers.get("content-type", "")) == "application/json":
@@ -98,19 +99,22 @@ async def read_operations(
     """The operation of this request, or the operations of a batch; raises `BadRequest`."""
     if connection.scope["method"] == "GET":
         return _parse_query_string(connection.scope["query_string"])
-    content_type = connection.headers.get("content-type", "")
+    headers = headers_of(connection.scope)
+    content_type = headers.get("content-type", "")
     if _media_type(content_type) != "application/json" or not _is_utf8(content_type):
         raise UnsupportedMediaType
-    if connection.headers.get("content-encoding", "identity") != "identity":
+    if headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("Send the body as it is, without a content-encoding.")
-    body = await read_body(connection.headers, receive, max_bytes=max_bytes)
+    body = await read_body(headers, receive, max_bytes=max_bytes)
     payload = _json(body, "The body")
     if isinstance(payload, list):
         return [parse_operation(item) for item in payload]
     return parse_operation(payload)
 
 
-async def read_body(headers: Headers, receive: Receive, *, max_bytes: int | BodyLimit) -> bytes:
+async def read_body(
+    headers: Mapping[str, str], receive: Receive, *, max_bytes: int | BodyLimit
+) -> bytes:
     """The request's body; raises `PayloadTooLarge` as soon as it is known to be too long."""
     limit = BodyLimit(max_bytes) if isinstance(max_bytes, int) else max_bytes
     declared = headers.get("content-length", "")

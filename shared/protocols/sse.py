@@ -18,6 +18,7 @@ import orjson
 from starlette.requests import HTTPConnection
 
 from shared.errors import BadRequest, Conflict, NotFound, RateLimited
+from shared.headers import headers_of
 from shared.protocols.lifetime import ClientGone, closing, first_of, gone, paced
 from shared.protocols.openings import Openings
 from shared.protocols.problems import internal_entry, refusal
@@ -33,7 +34,6 @@ __all__ = ["TOKEN_HEADER", "EventStreams", "send_stream"]
 C = TypeVar("C")
 
 TOKEN_HEADER = "x-graphql-event-stream-token"  # noqa: S105 - a header's name
-_TOKEN_NAME = TOKEN_HEADER.encode()
 _PING = b":\n\n"
 _COMPLETE = b"event: complete\ndata: \n\n"
 _START: Message = {
@@ -149,8 +149,9 @@ class EventStreams(Generic[C]):
         """Whether this request belongs to the single connection mode."""
         if scope["method"] in ("PUT", "DELETE"):
             return True
-        names = any(name == _TOKEN_NAME for name, _ in scope["headers"])
-        return names or (b"token=" in scope["query_string"] and _has_token(scope))
+        return TOKEN_HEADER in headers_of(scope) or (
+            b"token=" in scope["query_string"] and _has_token(scope)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
@@ -219,7 +220,7 @@ class EventStreams(Generic[C]):
     async def _start(
         self, stream: _Stream, connection: HTTPConnection, receive: Receive, send: Send
     ) -> None:
-        refuse_forgery(connection.scope["method"], connection.headers)
+        refuse_forgery(connection.scope)
         request = await read_operations(connection, receive, max_bytes=self._max_body_bytes)
         if not isinstance(request, GraphQLRequest):
             raise BadRequest("Send one operation a request.")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import HTTPConnection
 
+from cli.connections import HttpConnection
+from shared.protocols.http import GraphQLHTTP
 from tests.clients import node, npm_packages
-from tests.shared.protocols.conftest import Served
+from tests.serving import serving
+from tests.shared.protocols.conftest import Served, endpoint
+from tests.shared.protocols.counting import Counting
 
 GRAPHQL = "application/graphql-response+json"
 
@@ -152,11 +158,50 @@ async def test_a_batch_is_answered_in_order(served: Served, client: httpx.AsyncC
     assert "Syntax Error" in second["errors"][0]["message"]
 
 
-async def test_a_client_that_hangs_up_cancels_the_work(served: Served) -> None:
-    async with httpx.AsyncClient(timeout=5) as client:
-        task = asyncio.create_task(client.post(served.url, json={"query": "{wait}"}))
-        await served.service.waiting.wait()
+@pytest.mark.parametrize("connection", ["httptools", HttpConnection])
+async def test_a_client_that_hangs_up_cancels_the_work(connection: Any) -> None:
+    served = Served(Counting(), asyncio.Event())
+    async with (
+        serving(endpoint(served), http=connection, lifespan="off") as address,
+        asyncio.timeout(5),
+    ):
+        await _ask_and_hang_up(f"{address}/graphql", served.service.waiting)
+        await served.service.cancelled.wait()
+
+
+@pytest.mark.parametrize("connection", ["httptools", HttpConnection])
+async def test_work_does_not_begin_for_a_client_that_is_gone(connection: Any) -> None:
+    service, arrived, decided = Counting(), asyncio.Event(), asyncio.Event()
+
+    async def name_late(_: HTTPConnection) -> str:
+        arrived.set()
+        await decided.wait()
+        return "late"
+
+    app = GraphQLHTTP(service, name_late)
+    done = asyncio.Event()
+
+    async def observed(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+        done.set()
+
+    async with (
+        serving(observed, http=connection, lifespan="off") as address,
+        asyncio.timeout(5),
+    ):
+        await _ask_and_hang_up(address, arrived)
+        async with httpx.AsyncClient() as another:
+            # What the server sees after it has seen the first one's end.
+            await another.put(address)
+        done.clear()
+        decided.set()
+        await done.wait()
+    assert not service.waiting.is_set() or service.cancelled.is_set()
+
+
+async def _ask_and_hang_up(url: str, when: asyncio.Event) -> None:
+    async with httpx.AsyncClient() as client:
+        task = asyncio.create_task(client.post(url, json={"query": "{wait}"}))
+        await when.wait()
         task.cancel()
         await asyncio.wait([task])
-    async with asyncio.timeout(5):
-        await served.service.cancelled.wait()
