@@ -1,29 +1,39 @@
-"""Connections of clients, bounded in what they may hold here without asking for anything.
+"""Connections of clients: how many, and what each may hold here without asking for anything.
 
-uvicorn reads heads of any length for any time, and keeps for ever what a client
-does not take.  A proxy in front may prevent that; this does not rely on one.
+uvicorn has any number of them, reads heads of any length for any time, and keeps for
+ever what a client does not take.  A proxy in front may prevent that; this does not
+rely on one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import resource
 import sys
+from contextlib import suppress
 from itertools import chain
 from typing import Any, ClassVar
 
 import httptools
+from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from shared.protocols.lifetime import LINE, Line
 
-__all__ = ["HttpConnection", "WebSocketConnection", "arriving_within"]
+__all__ = ["CLOSE", "HttpConnection", "WebSocketConnection", "affordable", "bounded"]
+
+CLOSE = (b"connection", b"close")
+"""The header of an answer after which its connection is closed."""
 
 _MOST = 65_536
 """Bytes of a request that are no body."""
 _UPGRADE = frozenset({b"connection", b"http2-settings", b"upgrade"})
 _PER_HEADER = 32
 """What a header costs beside its text, as HTTP/2 counts (RFC 9113, 10.5.1)."""
+
+
+_REFUSED = Counter("http_connections_refused_total", "Connections that were one too many.")
 
 
 class _TooLarge(Exception):
@@ -57,13 +67,14 @@ class _Taken(asyncio.Protocol):
 
 
 class HttpConnection(_Taken, HttpToolsProtocol):
-    """Refuses large heads, and requests that do not arrive.
+    """One of ``most``; refuses large heads, and requests that do not arrive.
 
     Who would rather go on in HTTP/2 is answered in HTTP/1.1, as Java's own client and
     `curl --http2` expect.
     """
 
     arriving_seconds: ClassVar[float] = 30.0
+    most: ClassVar[int] = 12_000
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -80,7 +91,11 @@ class HttpConnection(_Taken, HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._wait()
+        if len(self.connections) > self.most:
+            _REFUSED.inc()
+            self._refuse(503)
+        else:
+            self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_more()
@@ -173,13 +188,28 @@ class HttpConnection(_Taken, HttpToolsProtocol):
             super().on_message_complete()
 
 
-def arriving_within(seconds: float) -> type[HttpConnection]:
-    """The connections on which a request must have arrived whole in so many seconds."""
+def bounded(*, arriving_seconds: float, most: int) -> type[HttpConnection]:
+    """At most so many connections, on which a request must have arrived whole in this time."""
+    bounds = {"arriving_seconds": arriving_seconds, "most": most}
+    return type("BoundedConnection", (HttpConnection,), bounds)
 
-    class Bounded(HttpConnection):
-        arriving_seconds = seconds
 
-    return Bounded
+def affordable(wanted: int) -> int:
+    """As many of the connections as half of the files that this process may open.
+
+    The other half is for what requests need: connections to subgraphs, databases and
+    Redis.  The limit on files is raised first where the system lets this process do so.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    needed = 2 * wanted if hard == resource.RLIM_INFINITY else min(2 * wanted, hard)
+    # macOS has a limit of its own, lower than what it calls the hard one.
+    with suppress(OSError, ValueError):
+        if soft < needed:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+            soft = needed
+    return min(wanted, soft // 2)
 
 
 class WebSocketConnection(_Taken, WebSocketsSansIOProtocol):
@@ -187,6 +217,11 @@ class WebSocketConnection(_Taken, WebSocketsSansIOProtocol):
 
     The application is told when the server stops, and knows what is under way.
     """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # A server that is about to stop closes no connection that becomes a socket.
+        self.default_headers = [each for each in self.default_headers if each != CLOSE]
 
     def shutdown(self) -> None:
         if self.close_sent or not self.handshake_complete:

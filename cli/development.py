@@ -74,6 +74,7 @@ def variables(addresses: Addresses, folder: Path) -> Iterator[tuple[str, str]]:
             f"NEXUS_{name.upper()}__DATABASE_URL",
             _database(addresses.postgres_url, user=name, password=password),
         )
+    yield "NEXUS_HTTP__SHUTDOWN_DELAY_SECONDS", "0"
     yield "NEXUS_HTTP__DRAIN_SECONDS", "1"
     yield "NEXUS_GRAPHQL__IDE", "true"
     yield "NEXUS_GRAPHQL__INTROSPECTION", "true"

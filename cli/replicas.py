@@ -49,20 +49,30 @@ async def run(command: Sequence[str], listener: socket.socket, count: int) -> in
     """Keeps ``count`` processes until SIGTERM or SIGINT; returns the exit code.
 
     It is 1 when one of them cannot start, or dies again and again: then all stop.
-    ``command`` is told its sockets by ``--inherit`` and ``--parent``.
+    ``command`` is told its sockets by ``--inherit`` and ``--parent``, and gets these
+    signals as often as they come.
     """
+    replicas: list[_Replica] = []
     asked = asyncio.Event()
+
+    def stop(number: signal.Signals) -> None:
+        asked.set()
+        for replica in replicas:
+            replica.stop(number)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
     with tempfile.TemporaryDirectory(prefix="nexus-metrics-") as metrics:
-        replicas = [_Replica(command, own, Path(metrics)) for own in _one_for_each(listener, count)]
+        sockets = _one_for_each(listener, count)
+        replicas += [_Replica(command, own, Path(metrics)) for own in sockets]
         keeping = [asyncio.create_task(replica.keep()) for replica in replicas]
         stopping = asyncio.create_task(asked.wait())
         await asyncio.wait({stopping, *keeping}, return_when=asyncio.FIRST_COMPLETED)
-        for replica in replicas:
-            replica.stop()
+        is_well = asked.is_set()
+        if not is_well:
+            stop(signal.SIGTERM)
         await asyncio.wait(keeping)
-    return 0 if stopping.done() else 1
+    return 0 if is_well else 1
 
 
 async def stay_with(parent: socket.socket) -> None:
@@ -72,7 +82,8 @@ async def stay_with(parent: socket.socket) -> None:
 
     def stop() -> None:
         loop.remove_reader(parent)
-        os.kill(os.getpid(), signal.SIGTERM)
+        # Nobody replaces this process any more; whoever starts a new parent needs the port.
+        os.kill(os.getpid(), signal.SIGINT)
 
     with suppress(OSError):
         await loop.sock_sendall(parent, b"\n")
@@ -112,11 +123,12 @@ class _Replica:
                 log.error("server.processes_die_again_and_again")
                 return
 
-    def stop(self) -> None:
-        """Refuse new connections, and end when those under way have ended."""
+    def stop(self, number: signal.Signals) -> None:
+        """Have the process end in its own time, and no other take its place."""
+        # The process has this socket, too, and goes on accepting for as long as it wants.
         self._listener.close()
         if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
+            self._process.send_signal(number)
 
     async def _live(self) -> bool:
         """A process from its start to its end; returns whether it ever served."""

@@ -9,10 +9,12 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from importlib import import_module
+from types import FrameType
 
 import uvicorn
 import uvloop
@@ -43,7 +45,12 @@ WhenReady = Callable[[], Awaitable[None]]
 
 
 class Server(uvicorn.Server):
-    """Tells when it answers, and tells the application to end its streams before it stops."""
+    """Tells when it answers, when it is about to stop, and when streams have to end.
+
+    Asked by SIGTERM, it sets ``leaving`` and serves on for a while, on connections that
+    are good for one more request; then it closes the port, sets ``draining``, and ends
+    when all requests have.  A second signal, or Ctrl-C, skips the while.
+    """
 
     def __init__(
         self,
@@ -51,9 +58,15 @@ class Server(uvicorn.Server):
         http: HttpSettings,
         draining: asyncio.Event,
         when_ready: WhenReady | None,
+        *,
+        leaving: asyncio.Event | None = None,
     ) -> None:
         super().__init__(_configuration(app, http))
+        self._leaving = leaving or asyncio.Event()
         self._draining = draining
+        self._delay_seconds = http.shutdown_delay_seconds
+        self._closes_at = 0.0
+        self._is_hurried = False
         self._when_ready = when_ready
         self.failure: Exception | None = None
 
@@ -67,6 +80,27 @@ class Server(uvicorn.Server):
             except Exception as error:  # noqa: BLE001 - raised again when the server has stopped
                 self.failure = error
                 self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._is_hurried = self.should_exit or sig == signal.SIGINT
+        # To uvicorn, a second Ctrl-C says that requests under way do not matter.
+        if not self.should_exit or self._draining.is_set():
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        if not await super().on_tick(counter):
+            return False
+        if not self._leaving.is_set():
+            self._leave()
+        return self._is_hurried or time.monotonic() >= self._closes_at
+
+    def _leave(self) -> None:
+        self._leaving.set()
+        self._closes_at = time.monotonic() + self._delay_seconds
+        # uvicorn makes the headers of all answers of these two, every second anew.
+        self.config.encoded_headers.append(connections.CLOSE)
+        self.server_state.default_headers = [*self.server_state.default_headers, connections.CLOSE]
+        log.info("server.leaving")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._draining.set()
@@ -141,8 +175,11 @@ def run(
         logger.configure(settings.telemetry, service=what)
         command = [*_COMMAND, "serve", what]
         return uvloop.run(replicas.run(command, listener, settings.http.workers))
-    with _uncollected():
-        uvloop.run(serve(what, settings, listener, when_ready=_when_ready(parent)))
+    try:
+        with _uncollected():
+            uvloop.run(serve(what, settings, listener, when_ready=_when_ready(parent)))
+    except ConfigurationError as error:
+        raise ClickException(str(error)) from error
     return 0
 
 
@@ -175,16 +212,19 @@ async def _serve_standalone(
     when_ready: WhenReady | None,
 ) -> None:
     flush = _watched(told)
-    draining = asyncio.Event()
+    draining, leaving = asyncio.Event(), asyncio.Event()
     try:
-        app = await _standalone(supergraph, told, draining)
+        app = await _standalone(supergraph, told, draining, leaving)
         settings = HttpSettings(
             max_body_bytes=told.server.max_body_bytes,
+            max_connections=told.server.max_connections,
+            shutdown_delay_seconds=told.server.shutdown_delay_seconds,
             drain_seconds=told.server.drain_seconds,
             # What takes longer to arrive than these settings allow is never answered.
             request_timeout_seconds=min(600, told.server.timeout_seconds),
         )
-        await Server(app, settings, draining, when_ready).serve(sockets=[listener])
+        server = Server(app, settings, draining, when_ready, leaving=leaving)
+        await server.serve(sockets=[listener])
     finally:
         flush()
 
@@ -207,9 +247,14 @@ def _watched(told: Configuration) -> Callable[[], None]:
     return telemetry.configure(watched, service="gateway")
 
 
-async def _standalone(supergraph: str, told: Configuration, draining: asyncio.Event) -> Starlette:
+async def _standalone(
+    supergraph: str,
+    told: Configuration,
+    draining: asyncio.Event,
+    leaving: asyncio.Event | None = None,
+) -> Starlette:
     try:
-        return await standalone.create(supergraph, told, draining=draining)
+        return await standalone.create(supergraph, told, draining=draining, leaving=leaving)
     except (ConfigurationError, SupergraphError, SourceUnavailable) as error:
         raise ClickException(f"{shown(supergraph)}: {error}") from error
 
@@ -224,23 +269,28 @@ async def serve(
     """Serves until SIGTERM or SIGINT; background work runs beside it if the settings say so."""
     logger.configure(settings.telemetry, service=what)
     flush = telemetry.configure(settings.telemetry, service=what)
-    draining = asyncio.Event()
+    draining, leaving = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
         stack.callback(flush)
+        app: ASGIApp
         if what in SUBGRAPHS:
-            app = await _subgraph(stack, what, settings, draining)
+            app = await _subgraph(stack, what, settings, draining, leaving)
         else:
             mode = "monolith" if what == "all" else "services"
             chosen = settings.model_copy(update={"mode": mode})
-            app = import_module("gateway.app").create(chosen, draining=draining)
-        server = Server(app, settings.http, draining, when_ready)
+            app = import_module("gateway.app").create(chosen, draining=draining, leaving=leaving)
+        server = Server(app, settings.http, draining, when_ready, leaving=leaving)
         await server.serve(sockets=[listener])
         if server.failure is not None:
             raise server.failure
 
 
 async def _subgraph(
-    stack: AsyncExitStack, name: str, settings: Settings, draining: asyncio.Event
+    stack: AsyncExitStack,
+    name: str,
+    settings: Settings,
+    draining: asyncio.Event,
+    leaving: asyncio.Event,
 ) -> ASGIApp:
     """A subgraph that answers to the gateway alone, with its background work if settings say so."""
     keys = required(
@@ -254,14 +304,17 @@ async def _subgraph(
         await stack.enter_async_context(worker.working(settings, [name]))
     made: subgraph.Subgraph = import_module(f"subgraphs.{name}.app").create(settings, redis)
     tokens = ServiceTokens(ttl_seconds=settings.service_auth.ttl_seconds, verifier=Verifier(keys))
-    return subgraph.serve(made, settings, tokens, draining=draining)
+    return subgraph.serve(made, settings, tokens, draining=draining, leaving=leaving)
 
 
 def _configuration(app: ASGIApp, http: HttpSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=connections.arriving_within(http.request_timeout_seconds),
+        http=connections.bounded(
+            arriving_seconds=http.request_timeout_seconds,
+            most=connections.affordable(http.max_connections),
+        ),
         ws=connections.WebSocketConnection,
         ws_max_size=http.max_body_bytes,
         # An event would be compressed anew for each of its many small readers.

@@ -64,11 +64,17 @@ __all__ = ["create"]
 _FACTORY = "subgraphs.{}.app"
 
 
-def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Starlette:
+def create(
+    settings: Settings,
+    *,
+    draining: asyncio.Event | None = None,
+    leaving: asyncio.Event | None = None,
+) -> Starlette:
     """The gateway; nothing is connected before it is served.
 
     Set ``draining`` before stopping the server: streams end, so that their
-    clients connect elsewhere, and readiness is off.
+    clients connect elsewhere.  Readiness is off from when ``leaving`` is set, or,
+    without one, from then.
     """
     draining = draining or asyncio.Event()
     redis = connect(settings.redis)
@@ -96,7 +102,7 @@ def create(settings: Settings, *, draining: asyncio.Event | None = None) -> Star
     callers = _callers(settings, redis, pipeline)
     ready = health.Ready(
         {"redis": redis.ping},
-        draining,
+        leaving or draining,
         parts=lambda: _parts(subgraphs) or health.subgraphs_of(pipeline),
         needs_a_part=bool(subgraphs),
         supergraph=lambda: reloading.state,

@@ -182,8 +182,13 @@ class Server(_Section):
 
     timeout_seconds: Seconds = 30.0
     """The deadline of a whole request."""
+    shutdown_delay_seconds: Annotated[float, Field(ge=0, le=600)] = 5.0
+    """For how long everything is served as before after SIGTERM, with readiness off, so that
+    load balancers look elsewhere.  A second signal ends it, and Ctrl-C skips it."""
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
-    """How long requests under way may last once the process was asked to stop."""
+    """How long requests under way may last after it."""
+    max_connections: int = Field(default=12_000, ge=1)
+    """Open connections of this process, which keeps half of its open files for other things."""
     max_body_bytes: int = Field(default=2_000_000, ge=1_000)
     batch_limit: int = Field(default=0, ge=0, le=100)
     """The most operations in one request; 0 turns batches off."""

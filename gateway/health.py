@@ -75,7 +75,7 @@ def operations(ready: Ready) -> Sequence[Operation]:
 class Ready:
     """Answers 200 while this process can serve, else 503.
 
-    It can while it is not draining and each of ``checks`` passes: those are what
+    It can while it is not ``leaving`` and each of ``checks`` passes: those are what
     nothing works without.  ``parts`` are told and do not decide, since a part that
     fails costs its part of an answer, and a load balancer that takes every gateway
     out for it would cost all of it; only if ``needs_a_part`` and none works can
@@ -88,13 +88,13 @@ class Ready:
     def __init__(
         self,
         checks: Mapping[str, Check],
-        draining: asyncio.Event,
+        leaving: asyncio.Event,
         *,
         parts: Callable[[], Mapping[str, Check]] = dict,
         needs_a_part: bool = False,
         supergraph: Callable[[], str] = lambda: _FINE,
     ) -> None:
-        self._draining = draining
+        self._leaving = leaving
         self._needs_a_part = needs_a_part
         self._supergraph = supergraph
         self._checks = _Findings(lambda: checks, _KEPT_SECONDS)
@@ -109,7 +109,7 @@ class Ready:
         return JSONResponse(report, 200 if status in (_FINE, "degraded") else 503)
 
     def _status(self, checks: Mapping[str, str], parts: Mapping[str, str], supergraph: str) -> str:
-        if self._draining.is_set():
+        if self._leaving.is_set():
             return "draining"
         nothing_works = self._needs_a_part and _FINE not in parts.values()
         if nothing_works or set(checks.values()) - {_FINE}:

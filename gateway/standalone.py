@@ -71,15 +71,21 @@ logger = get_logger(__name__)
 
 
 async def create(
-    location: str, configuration: Configuration | None = None, *, draining: asyncio.Event
+    location: str,
+    configuration: Configuration | None = None,
+    *,
+    draining: asyncio.Event,
+    leaving: asyncio.Event | None = None,
 ) -> Starlette:
     """The gateway of the supergraph at a path or an http(s) address, which is watched.
 
     Subgraphs are asked at the addresses in the supergraph or in ``configuration``, and
     get the headers of the client that its rules let through.  Callers are known by their
     tokens if ``configuration`` names issuers; otherwise all that the supergraph protects
-    (`@authenticated`, `@requiresScopes`, `@policy`) is refused to everybody.  Raises
-    `SupergraphError`, `SourceUnavailable` or `ConfigurationError` when it cannot be served.
+    (`@authenticated`, `@requiresScopes`, `@policy`) is refused to everybody.  Streams end
+    when ``draining`` is set; readiness is off from when ``leaving`` is, or, without one, from
+    then.  Raises `SupergraphError`, `SourceUnavailable` or `ConfigurationError` when it cannot
+    be served.
     """
     told = configuration or Configuration()
     mistakes = _Mistakes()
@@ -154,7 +160,7 @@ async def create(
     checks = {"authentication": authentication.check} if authentication else {}
     ready = health.Ready(
         checks,
-        draining,
+        leaving or draining,
         parts=lambda: health.subgraphs_of(pipeline),
         supergraph=lambda: reloading.state,
     ).respond

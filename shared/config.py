@@ -92,7 +92,11 @@ class _Section(BaseModel):
 class HttpSettings(_Section):
     """Where a server listens, what it accepts, and how it answers.
 
-    Answers of ``compress_from_bytes`` and more are compressed, 0 compresses none.
+    ``max_connections`` is for each process, which keeps half of its open files for
+    other things.  Answers of ``compress_from_bytes`` and more are compressed, 0
+    compresses none.  After SIGTERM readiness is off for ``shutdown_delay_seconds``
+    and all is served as before, so that load balancers look elsewhere; then requests
+    under way have ``drain_seconds``.
     """
 
     host: str = "127.0.0.1"
@@ -100,9 +104,11 @@ class HttpSettings(_Section):
     workers: int = Field(default=1, ge=1, le=256)
     public_url: str = "http://127.0.0.1:4000"
     allowed_origins: tuple[str, ...] = ()
+    max_connections: int = Field(default=12_000, ge=1)
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
     compress_from_bytes: int = Field(default=4_096, ge=0)
     request_timeout_seconds: float = Field(default=30, gt=0, le=600)
+    shutdown_delay_seconds: float = Field(default=5, ge=0, le=600)
     drain_seconds: float = Field(default=20, ge=0, le=600)
 
 

@@ -213,14 +213,21 @@ async def _found(check: Callable[[], Awaitable[None]]) -> str:
 
 
 def serve(
-    subgraph: Subgraph, settings: Settings, tokens: ServiceTokens, *, draining: asyncio.Event
+    subgraph: Subgraph,
+    settings: Settings,
+    tokens: ServiceTokens,
+    *,
+    draining: asyncio.Event,
+    leaving: asyncio.Event | None = None,
 ) -> Starlette:
     """The subgraph as a server of its own.
 
     ``/graphql`` and the subgraph's routes answer only to callers with a token
     that the gateway signed for this subgraph; others are refused before GraphQL
-    is reached.
+    is reached.  Streams end when ``draining`` is set; readiness is off from when
+    ``leaving`` is, or, without one, from then.
     """
+    leaving = leaving or draining
 
     def identify(authorization: str) -> Identity:
         scheme, _, token = authorization.partition(" ")
@@ -240,7 +247,7 @@ def serve(
     async def is_ready(_: Request) -> Response:
         found = await ready(subgraph.checks)
         status = "ok" if set(found.values()) <= {"ok"} else "unavailable"
-        if draining.is_set():
+        if leaving.is_set():
             status = "draining"
         return JSONResponse(
             {"status": status, "checks": found}, status_code=200 if status == "ok" else 503

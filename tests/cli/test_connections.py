@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from cli.connections import HttpConnection, WebSocketConnection, arriving_within
+from cli.connections import CLOSE, HttpConnection, WebSocketConnection, affordable, bounded
 from tests.serving import serving
 
 _REQUEST = b"POST / HTTP/1.1\r\nhost: x\r\n"
@@ -104,7 +106,8 @@ async def _sent(port: int, content: bytes) -> bytes:
 async def test_a_request_that_does_not_arrive_is_not_waited_for(
     app: _App, content: bytes, status: bytes
 ) -> None:
-    async with _server(app, http=arriving_within(0.05), timeout_keep_alive=60) as port:
+    impatient = bounded(arriving_seconds=0.05, most=9)
+    async with _server(app, http=impatient, timeout_keep_alive=60) as port:
         answer = await _sent(port, content)
     assert answer.rpartition(b"HTTP/1.1 ")[2][:3] == status
 
@@ -214,3 +217,66 @@ async def test_the_pings_of_a_client_that_takes_nothing_are_not_kept(app: _App) 
         waiting = connection.transport.get_write_buffer_size()
         connection.data_received(_PING * 10_000)
         assert connection.transport.get_write_buffer_size() == waiting
+
+
+def _refused() -> float:
+    return REGISTRY.get_sample_value("http_connections_refused_total") or 0.0
+
+
+async def test_one_connection_too_many_is_refused_until_another_ends(app: _App) -> None:
+    few = bounded(arriving_seconds=60, most=2)
+    before = _refused()
+    async with _server(app, http=few, ws=WebSocketConnection) as port:
+        async with connect(f"ws://127.0.0.1:{port}") as ws, _connected(port) as (reader, writer):
+            refused = await _sent(port, b"")
+            assert refused.startswith(b"HTTP/1.1 503 ")
+            assert b"connection: close" in refused
+            assert _refused() == before + 1
+            # Those that were there notice nothing.
+            assert await ws.recv()
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        async with asyncio.timeout(10):
+            while (await _sent(port, b"GET / HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 503 "):
+                pass
+
+
+@pytest.fixture
+def files() -> Iterator[int]:
+    """The hard limit on open files; what a test makes of the soft one is undone."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield limits[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_connections_take_half_of_the_open_files(files: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, files))
+    assert affordable(100) == 100
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 512
+    assert affordable(300) == 300
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 600
+    if files != resource.RLIM_INFINITY:
+        assert affordable(files) == files // 2
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == files
+
+
+@pytest.mark.parametrize("wanted", ["http", "websocket"])
+async def test_a_server_about_to_stop_keeps_sockets_and_no_other_connections(wanted: str) -> None:
+    async def app(scope: Any, _receive: object, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close", "code": 1000})
+        else:
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body"})
+
+    headers = [tuple(each.decode() for each in CLOSE)]
+    options = {"http": HttpConnection, "ws": WebSocketConnection, "headers": headers}
+    async with serving(app, lifespan="off", **options) as url:
+        port = int(url.rpartition(":")[2])
+        if wanted == "websocket":
+            async with connect(url.replace("http", "ws")) as ws:
+                assert ws.response is not None
+                assert ws.response.headers.get_all("connection") == ["Upgrade"]
+        else:
+            assert (await _sent(port, b"GET / HTTP/1.1\r\n\r\n")).count(b"connection: close") == 1
