@@ -21,7 +21,7 @@ from cli import development
 from shared import cache
 from shared.config import SUBGRAPHS, Settings
 
-PATIENCE = 3.0
+PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)

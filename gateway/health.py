@@ -30,7 +30,6 @@ Check = Callable[[], Awaitable[object]]
 _FINE = "ok"
 _KEPT_SECONDS = 1.0
 _PARTS_KEPT_SECONDS = 10.0
-_CHECK_SECONDS = 2.0
 
 
 async def live(_: Request) -> Response:
@@ -82,7 +81,8 @@ class Ready:
     nothing be served.  The same goes for a newer supergraph that was refused.
     (Hive's router does not let subgraphs decide either.)
 
-    Findings are kept for a second, those about parts for ten: asking often costs nothing.
+    A check fails that takes longer than ``check_seconds``.  Findings are kept for a
+    second, those about parts for ten: asking often costs nothing.
     """
 
     def __init__(
@@ -93,12 +93,14 @@ class Ready:
         parts: Callable[[], Mapping[str, Check]] = dict,
         needs_a_part: bool = False,
         supergraph: Callable[[], str] = lambda: _FINE,
+        check_seconds: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._leaving = leaving
         self._needs_a_part = needs_a_part
         self._supergraph = supergraph
-        self._checks = _Findings(lambda: checks, _KEPT_SECONDS)
-        self._parts = _Findings(parts, _PARTS_KEPT_SECONDS)
+        self._checks = _Findings(lambda: checks, _KEPT_SECONDS, check_seconds, clock)
+        self._parts = _Findings(parts, _PARTS_KEPT_SECONDS, check_seconds, clock)
 
     async def respond(self, _: Request) -> Response:
         """What was found, and what follows from it."""
@@ -120,26 +122,34 @@ class Ready:
 class _Findings:
     """What checks found, looked at again when it is old."""
 
-    def __init__(self, checks: Callable[[], Mapping[str, Check]], kept_seconds: float) -> None:
+    def __init__(
+        self,
+        checks: Callable[[], Mapping[str, Check]],
+        kept_seconds: float,
+        check_seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
         self._checks = checks
         self._kept_seconds = kept_seconds
+        self._check_seconds = check_seconds
+        self._clock = clock
         self._found: dict[str, str] = {}
         self._found_at = float("-inf")
         self._lock = asyncio.Lock()
 
     async def look(self) -> Mapping[str, str]:
         async with self._lock:
-            if time.monotonic() - self._found_at > self._kept_seconds:
+            if self._clock() - self._found_at > self._kept_seconds:
                 checks = self._checks()
-                results = await asyncio.gather(*(_run(check) for check in checks.values()))
-                self._found = dict(zip(checks, results, strict=True))
-                self._found_at = time.monotonic()
+                running = (_run(check, self._check_seconds) for check in checks.values())
+                self._found = dict(zip(checks, await asyncio.gather(*running), strict=True))
+                self._found_at = self._clock()
             return self._found
 
 
-async def _run(check: Check) -> str:
+async def _run(check: Check, seconds: float) -> str:
     try:
-        async with asyncio.timeout(_CHECK_SECONDS):
+        async with asyncio.timeout(seconds):
             await check()
     except Exception as error:  # noqa: BLE001 - whatever it is, that is the answer
         return str(getattr(error, "code", type(error).__name__))

@@ -15,7 +15,7 @@ from pathlib import Path
 from cli.environment import ROOT
 from tests.cli.test_embedded import eventually, processes_in
 
-WITHIN = 120
+WITHIN = 300
 
 
 def free_port() -> int:

@@ -34,7 +34,7 @@ with embedded.start(Path(sys.argv[1]), services=sys.argv[2:]) as addresses:
 
 def eventually(holds: Callable[[], bool]) -> bool:
     """Whether it comes true, before patience ends, in processes that tell nobody when it does."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     pause = threading.Event()
     while not holds():
         if time.monotonic() > deadline:

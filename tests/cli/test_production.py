@@ -19,6 +19,9 @@ from tests.cli.test_embedded import eventually
 from tests.support import databases, readme
 from tests.support.servers import Servers
 
+WITHIN = 300
+"""Seconds for what takes a few: machines may be busy."""
+
 
 @pytest.fixture
 def empty_database(started_servers: Servers) -> Iterator[str]:
@@ -60,6 +63,7 @@ def variables(
     return {
         "PATH": f"{production}/bin:{os.environ['PATH']}",
         "NEXUS_HTTP__PORT": str(free_port()),
+        "NEXUS_HTTP__SHUTDOWN_DELAY_SECONDS": "0",
         "NEXUS_S3__ENDPOINT": started_servers.s3_endpoint,
         "NEXUS_S3__BUCKET": s3_bucket,
         **{f"NEXUS_{name}": f"file:{tmp_path}/{name}" for name in secrets},
@@ -74,13 +78,21 @@ def running(words: list[str], variables: dict[str, str]) -> Iterator[None]:
             yield
         finally:
             process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=WITHIN)
         assert process.returncode == 0, said
+
+
+def is_well(doctor: list[str], variables: dict[str, str]) -> bool:
+    """Whether the doctor finds that everything answers; what it says is for the failing test."""
+    examined = subprocess.run(doctor, env=variables, capture_output=True, text=True, check=False)
+    print(examined.stdout)
+    assert (examined.returncode == 0) == ("✗" not in examined.stdout)
+    return examined.returncode == 0
 
 
 def is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health/ready").status_code == 200
+        return httpx.get(f"{url}/health/ready", timeout=WITHIN).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -98,12 +110,10 @@ def test_the_readme_leads_from_the_wheel_to_a_healthy_process(variables: dict[st
 
     with running(serve, variables), running(worker, variables):
         assert eventually(lambda: is_ready(url))
-        answer = httpx.post(f"{url}/graphql", json={"query": "{ plans { name } }"}).json()
+        query = {"query": "{ plans { name } }"}
+        answer = httpx.post(f"{url}/graphql", json=query, timeout=WITHIN).json()
         assert "errors" not in answer
-        examined = subprocess.run(
-            doctor, env=variables, capture_output=True, text=True, check=False
-        )
-        assert examined.returncode == 0, examined.stdout
-        assert "✗" not in examined.stdout
-        page = httpx.get(f"{url}/graphql", headers={"Accept": "text/html"})
+        # A busy machine may answer later than the doctor waits, and sooner the next time.
+        assert eventually(lambda: is_well(doctor, variables))
+        page = httpx.get(f"{url}/graphql", headers={"Accept": "text/html"}, timeout=WITHIN)
         assert "graphiql" not in page.text

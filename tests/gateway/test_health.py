@@ -23,6 +23,10 @@ async def fine() -> None:
     return
 
 
+async def hanging() -> None:
+    await asyncio.Event().wait()
+
+
 async def broken() -> None:
     raise ConnectionError
 
@@ -36,6 +40,11 @@ async def test_what_nothing_works_without_decides() -> None:
     status, told = await report(Ready({"a": broken, "b": fine}, asyncio.Event()))
     assert (status, told["status"]) == (503, "unavailable")
     assert told["checks"] == {"a": "ConnectionError", "b": "ok"}
+
+
+async def test_a_check_is_not_waited_for_without_end() -> None:
+    status, told = await report(Ready({"a": hanging}, asyncio.Event(), check_seconds=0.01))
+    assert (status, told["checks"]) == (503, {"a": "TimeoutError"})
 
 
 async def test_a_process_that_drains_is_not_ready() -> None:
@@ -74,9 +83,13 @@ async def test_findings_are_kept_for_a_while() -> None:
         nonlocal looked
         looked += 1
 
-    ready = Ready({"a": look}, asyncio.Event(), parts=lambda: {"b": look})
+    now = [0.0]
+    ready = Ready({"a": look}, asyncio.Event(), parts=lambda: {"b": look}, clock=lambda: now[0])
     await asyncio.gather(*(report(ready) for _ in range(5)))
     assert looked == 2
+    for now[0], expected in ((2.0, 3), (3.0, 3), (11.0, 5)):
+        await report(ready)
+        assert looked == expected
 
 
 async def test_any_answer_of_a_subgraph_counts_and_none_does_not() -> None:
@@ -95,7 +108,7 @@ async def test_any_answer_of_a_subgraph_counts_and_none_does_not() -> None:
             HttpTransport(endpoints, headers), CircuitBreakers(), pause_seconds=0.001
         )
         pipeline = Pipeline(Runtime(Supergraph.from_sdl(SDL), transport))
-        ready = Ready({}, asyncio.Event(), parts=lambda: subgraphs_of(pipeline))
+        ready = Ready({}, asyncio.Event(), parts=lambda: subgraphs_of(pipeline), check_seconds=300)
         status, told = await report(ready)
         await pipeline.close()
     assert (status, told["status"]) == (200, "degraded")
