@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import orjson
+from prometheus_client import Counter
 from starlette.requests import HTTPConnection
 
 from shared.errors import BadRequest, Conflict, NotFound, RateLimited
@@ -34,6 +35,10 @@ __all__ = ["TOKEN_HEADER", "EventStreams", "send_stream"]
 C = TypeVar("C")
 
 TOKEN_HEADER = "x-graphql-event-stream-token"  # noqa: S105 - a header's name
+_EVICTED = Counter(
+    "graphql_reservations_evicted_total",
+    "Event streams that were reserved, and forgotten for newer ones before they were opened.",
+)
 _PING = b":\n\n"
 _COMPLETE = b"event: complete\ndata: \n\n"
 _START: Message = {
@@ -94,9 +99,7 @@ class _Stream:
     def __init__(self, waiting: int) -> None:
         self.events: asyncio.Queue[bytes] = asyncio.Queue(waiting)
         self.operations: dict[str, asyncio.Task[None]] = {}
-        self.open = False
         self.closed = False
-        self.expiry: asyncio.TimerHandle | None = None
 
     def forget(self, operation_id: str, task: asyncio.Task[None]) -> None:
         # The client may have stopped this id and used it again.
@@ -115,8 +118,12 @@ class EventStreams(Generic[C]):
 
     A stream is known by the token that its reservation returned, in the header
     `TOKEN_HEADER` or the parameter ``token``.  An operation runs in the context
-    of the request that asked for it.  One that is reserved and not opened
-    within ``reserved_seconds`` is forgotten.
+    of the request that asked for it.
+
+    A stream that is reserved and not opened within ``reserved_seconds`` is forgotten,
+    and the oldest of them is when there are ``max_reserved``: who reserves streams
+    without end keeps nobody else from opening theirs soon.  Open ones are bounded
+    by ``openings``.
     """
 
     def __init__(
@@ -125,7 +132,7 @@ class EventStreams(Generic[C]):
         make_context: Callable[[HTTPConnection], Awaitable[C]],
         *,
         max_body_bytes: int | BodyLimit = 1_000_000,
-        max_streams: int = 1_000,
+        max_reserved: int = 1_000,
         max_operations: int = 100,
         max_waiting_events: int = 64,
         reserved_seconds: float = 30.0,
@@ -136,13 +143,15 @@ class EventStreams(Generic[C]):
         self._service = service
         self._make_context = make_context
         self._max_body_bytes = max_body_bytes
-        self._max_streams = max_streams
+        self._max_reserved = max_reserved
         self._max_operations = max_operations
         self._max_waiting_events = max_waiting_events
         self._reserved_seconds = reserved_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._openings = openings or Openings(draining)
         self._streams: dict[str, _Stream] = {}
+        # What will forget each stream that is not open; the oldest is the first.
+        self._reserved: dict[str, asyncio.TimerHandle] = {}
 
     @staticmethod
     def serves(scope: Scope) -> bool:
@@ -171,12 +180,13 @@ class EventStreams(Generic[C]):
 
     async def _reserve(self, connection: HTTPConnection, send: Send) -> None:
         await self._make_context(connection)
-        if len(self._streams) >= self._max_streams:
-            raise RateLimited("Too many event streams are open. Try again later.")
+        if len(self._reserved) >= self._max_reserved:
+            _EVICTED.inc()
+            self._forget(next(iter(self._reserved)))
         token = secrets.token_urlsafe(24)
-        stream = self._streams[token] = _Stream(self._max_waiting_events)
+        self._streams[token] = _Stream(self._max_waiting_events)
         loop = asyncio.get_running_loop()
-        stream.expiry = loop.call_later(self._reserved_seconds, self._forget, token)
+        self._reserved[token] = loop.call_later(self._reserved_seconds, self._forget, token)
         headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
         await send_response(send, 201, token.encode(), headers)
 
@@ -188,16 +198,16 @@ class EventStreams(Generic[C]):
         return token, stream
 
     def _forget(self, token: str) -> None:
-        stream = self._streams.pop(token, None)
-        if stream is not None:
-            stream.close()
+        expiry = self._reserved.pop(token, None)
+        if expiry is not None:
+            expiry.cancel()
+        self._streams.pop(token).close()
 
     async def _open(self, token: str, stream: _Stream, receive: Receive, send: Send) -> None:
-        if stream.open:
+        expiry = self._reserved.pop(token, None)
+        if expiry is None:
             raise Conflict("Stream already open.")
-        stream.open = True
-        if stream.expiry is not None:
-            stream.expiry.cancel()
+        expiry.cancel()
         try:
             with self._openings.one(), suppress(ClientGone):
                 send = self._openings.patient(send)

@@ -54,7 +54,7 @@ def endpoint(served: Served) -> GraphQLEndpoint:
             service,
             name_of,
             max_body_bytes=2_000,
-            max_streams=2,
+            max_reserved=2,
             max_operations=3,
             reserved_seconds=30,
             heartbeat_seconds=0.05,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AbstractAsyncContextManager
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from shared.protocols.sse import EventStreams
 from tests.clients import node, npm_packages
@@ -206,8 +208,6 @@ async def test_requests_about_streams_are_checked(
     served: Served, client: httpx.AsyncClient
 ) -> None:
     token = await reserve(served, client)
-    await reserve(served, client)
-    assert (await client.put(served.url)).status_code == 429
     unknown = {"x-graphql-event-stream-token": "unknown"}
     assert (await client.delete(served.url, headers=unknown)).status_code == 404
     assert (await client.delete(served.url, headers=token)).status_code == 400
@@ -231,6 +231,33 @@ async def test_a_reserved_stream_is_opened_once(served: Served, client: httpx.As
         assert (await client.get(served.url, headers=accept)).status_code == 409
         served.draining.set()
     assert response.status_code == 200
+
+
+async def test_reserving_streams_keeps_nobody_from_opening_one(
+    served: Served, client: httpx.AsyncClient
+) -> None:
+    def opening(token: dict[str, str]) -> AbstractAsyncContextManager[httpx.Response]:
+        return client.stream("GET", served.url, headers={**token, "accept": "text/event-stream"})
+
+    evicted, forever = _evicted(), operation("subscription { forever }")
+    async with opening(await reserve(served, client)) as first:
+        oldest = await reserve(served, client)
+        assert (await client.post(served.url, json=forever, headers=oldest)).status_code == 202
+        await served.service.streaming.wait()
+        # An open one is no reservation: two more fit.
+        mine = await reserve(served, client)
+        assert _evicted() == evicted
+        await reserve(served, client)
+        assert _evicted() == evicted + 1
+        async with opening(mine) as second, opening(oldest) as third:
+            codes = [response.status_code for response in (first, second, third)]
+            assert codes == [200, 200, 404]
+            async with asyncio.timeout(5):
+                await served.service.stopped.wait()
+
+
+def _evicted() -> float:
+    return REGISTRY.get_sample_value("graphql_reservations_evicted_total") or 0.0
 
 
 async def test_a_reservation_that_nobody_opens_is_forgotten(client: httpx.AsyncClient) -> None:
