@@ -21,9 +21,7 @@ from collections.abc import (
 )
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar, cast
-
-import orjson
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.cache_control import NO_STORE
 from gateway.clients import Clients
@@ -45,6 +43,7 @@ from gateway.labels import OverrideLabels
 from gateway.masking import quotable
 from gateway.security.limits import LimitExceeded
 from gateway.subscriptions import Subscriptions
+from shared import exact_json
 from shared.deadline import deadline
 from shared.errors import NexusError
 from shared.logger import get_logger
@@ -364,7 +363,10 @@ async def _pass_through(
     variables: Mapping[str, Any],
     context: RequestContext,
 ) -> Response:
-    """The only fetch's ``data`` as the JSON that came; anything unusual goes through the engine."""
+    """The only fetch's ``data`` with the JSON that came; anything unusual goes through the engine.
+
+    A root key too few or too many is unusual; what is below is the subgraph's own.
+    """
     (fetch,) = executable.plan.fetches
     given = {name: variables[key] for name, key in fetch.variables if key in variables}
     answer: SubgraphResponse | SubgraphError
@@ -373,9 +375,10 @@ async def _pass_through(
     except SubgraphError as error:
         answer = error
     else:
-        data: Any = answer.data
-        if type(data) is orjson.Fragment:
-            return Response(cast("Mapping[str, Any]", data))
+        if answer.data and not answer.errors:
+            if (*answer.data,) == executable.passthrough:
+                return Response(answer.data)
+            answer = replace(answer, data=exact_json.loads(exact_json.dumps(answer.data)))
     return await executable.run(_Answered(answer), variables, context)
 
 

@@ -101,18 +101,20 @@ class HttpTransport:
     async def execute_undecoded(
         self, request: SubgraphRequest, body: bytes | None = None
     ) -> SubgraphResponse:
-        """Like `execute`, with ``data`` left as the JSON that came (an `orjson.Fragment`)."""
+        """Like `execute`, with what is in ``data`` left as the JSON that came: `orjson.Fragment`s.
+
+        That is not so for an answer that is unusual in any way.
+        """
         answer = await self._post(request, body or self.encode(request))
         try:
             envelope = _ENVELOPE.decode(answer.body)
-            json = bytes(envelope.data)
-            # Its syntax has been checked, and not that it is UTF-8.
-            json.decode()
+            # The syntax of what is left has been checked, and not that it is UTF-8.
+            answer.body.decode()
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _decode(request.fetch.subgraph, answer)
-        if answer.status != 200 or envelope.errors or not json.startswith(b"{"):
+        if answer.status != 200 or envelope.errors or envelope.data is None:
             return _decode(request.fetch.subgraph, answer)
-        data: Any = orjson.Fragment(json)
+        data = {key: orjson.Fragment(bytes(value)) for key, value in envelope.data.items()}
         return SubgraphResponse(data, (), envelope.extensions or {}, _kept_headers(answer))
 
     @staticmethod
@@ -284,7 +286,7 @@ class HttpTransport:
 
 
 class _Envelope(msgspec.Struct):
-    data: msgspec.Raw = msgspec.Raw(b"null")
+    data: dict[str, msgspec.Raw] | None = None
     errors: list[Any] | None = None
     extensions: dict[str, Any] | None = None
 

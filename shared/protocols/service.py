@@ -47,7 +47,7 @@ class GraphQLRequest:
 class GraphQLResult:
     """One answer.
 
-    ``data`` may be an `orjson.Fragment`: JSON that is passed on undecoded.
+    ``data`` may hold `orjson.Fragment`s: JSON that is passed on undecoded.
     ``status`` is 200 for whatever was executed, even with errors; any other
     status means that execution never began, and that the answer has no ``data``.
     ``headers`` are response headers for protocols that have them.  ``part`` has

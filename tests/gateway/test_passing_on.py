@@ -28,6 +28,7 @@ enum join__Graph { BOX @join__graph(name: "box", url: "URL/box")
 scalar Big @join__type(graph: BOX) @join__type(graph: OTHER)
 type Query @join__type(graph: BOX) @join__type(graph: OTHER) {
   big(of: Big, int: Int): Big @join__field(graph: BOX)
+  must: Int! @join__field(graph: BOX)
   other: Int @join__field(graph: OTHER)
 }
 type Subscription @join__type(graph: BOX) { bigs: Big @join__field(graph: BOX) }
@@ -151,6 +152,28 @@ async def test_what_is_not_json_in_utf8_is_not_passed_on(
     (error,) = answer["errors"]
     assert error["extensions"]["code"] == "DOWNSTREAM_SERVICE_ERROR"
     assert error["extensions"]["serviceName"] == "box"
+
+
+@pytest.mark.parametrize(
+    ("query", "data", "expected"),
+    [
+        ("{ big }", "{}", {"big": None}),
+        ("{ big b: big }", '{"b": 1}', {"big": None, "b": 1}),
+        ("{ big b: big }", f'{{"b": 1, "big": {LARGE}}}', {"big": LARGE, "b": 1}),
+        ("{ big }", '{"secret": 1, "big": {"any": 2}}', {"big": {"any": 2}}),
+        ("{ big must }", '{"big": 1}', None),
+    ],
+)
+async def test_an_answer_has_the_keys_that_were_asked_for(
+    gateway: httpx.AsyncClient, box: Box, query: str, data: str, expected: object
+) -> None:
+    box.answer = b'{"data": %b}' % data.encode()
+    answer = await gateway.post("/graphql", json={"query": query})
+    assert json.dumps(answer.json()["data"]) == json.dumps(expected)
+    errors = answer.json().get("errors", [])
+    assert [(one["path"], one["extensions"]["code"]) for one in errors] == (
+        [] if expected else [(["must"], "INVALID_SUBGRAPH_RESPONSE")]
+    )
 
 
 async def test_an_answer_written_for_people_is_one_event(

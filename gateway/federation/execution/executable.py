@@ -66,12 +66,16 @@ def compile_plan(
     is_stream = bool(plan.fetches) and plan.fetches[0].kind == "subscription"
     names = supergraph.schema.type_map.items()
     introspection = Introspection.of(supergraph.api_schema, operation)
-    passes = refusals is None and introspection is None
+    passes = (
+        refusals is None
+        and introspection is None
+        and passes_through(supergraph, operation, plan, documents)
+    )
     return ExecutablePlan(
         supergraph=supergraph,
         operation=operation,
         plan=plan,
-        passthrough=passes and passes_through(supergraph, operation, plan, documents),
+        passthrough=tuple(roots[0]) if passes else (),
         steps=steps[1:] if is_stream else steps,
         _stream=steps[0] if is_stream else None,
         _schedule=schedule_fetches(plan.fetches[1:] if is_stream else plan.fetches),
@@ -111,9 +115,9 @@ class ExecutablePlan:
     supergraph: Supergraph
     operation: Operation
     plan: QueryPlan
-    passthrough: bool
-    """The only fetch answers exactly what the client asked: without errors its
-    ``data`` may go to the client as it came, even undecoded."""
+    passthrough: tuple[str, ...]
+    """The root keys of an operation whose only fetch asks exactly what the client does: without
+    errors, ``data`` that has these may go to the client as it came, its values even undecoded."""
     steps: tuple[Step, ...]
     _stream: Step | None
     _schedule: Schedule
@@ -137,7 +141,7 @@ class ExecutablePlan:
         run = self.start(transport, variables, context, observer)
         if not self.passthrough:
             await self._perform(run)
-        elif (data := await run.pass_through(self.steps[0])) is not None:
+        elif (data := await run.pass_through(self.steps[0], self.passthrough)) is not None:
             return Response(data)
         return self._respond(run)
 

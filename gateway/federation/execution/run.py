@@ -102,14 +102,17 @@ class Run:
                 self.take(step, batches, response)
         self._report(step, started, asked, sent=sent, before=before)
 
-    async def pass_through(self, step: Step) -> dict[str, Any] | None:
-        """Return the data of the only fetch as it is; None, with the answer taken, if it failed."""
+    async def pass_through(self, step: Step, keys: tuple[str, ...]) -> dict[str, Any] | None:
+        """Return the data of the only fetch as it is; None, with the answer taken, if it is not
+        an object with these keys, or has errors.
+        """
         started = time.perf_counter()
         response = await self._ask(step)
         data: dict[str, Any] | None = None
         if response is not None:
-            if type(response.data) is dict and not response.errors:
-                self.data = data = response.data
+            found = response.data
+            if type(found) is dict and not response.errors and (*found,) == keys:
+                self.data = data = found
             else:
                 self.take(step, (), response)
         self._report(step, started, 0, sent=True, before=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -138,6 +139,22 @@ class TestPassingThrough:
         )
         assert response.data == {"me": {"name": None, "id": "1"}}
         assert response.errors[0]["extensions"]["serviceName"] == "catalog"
+
+    async def test_an_answer_with_other_keys_is_projected(self) -> None:
+        source, fetch = "{ me { id } books { id } }", root(0, "{me{id} books{id}}")
+        for amiss in ('{"books": []}', '{"books": [], "me": null}', '{"x": 1, "books": []}'):
+            response, _ = await run(source, {fetch: answer(json.loads(amiss))})
+            assert json.dumps(response.data) == '{"me": null, "books": []}'
+            assert response.errors == []
+
+    async def test_a_key_that_may_not_be_left_out_is_told(self) -> None:
+        response, _ = await run("{ items { id } }", {root(0, "{items{id}}"): answer({})})
+        assert response.data is None
+        (error,) = response.errors
+        assert (error["path"], error["extensions"]["code"]) == (
+            ["items"],
+            "INVALID_SUBGRAPH_RESPONSE",
+        )
 
     async def test_a_fetch_that_fails_is_reported(self) -> None:
         fetch = root(0, "{me{name id}}")
