@@ -39,7 +39,8 @@ class SubgraphResponse:
     The executor only reads ``data``, which a transport may share between callers,
     unless the answer is ``exclusive``: then nobody else has any part of it.
     ``headers`` holds the response headers a gateway may want to merge
-    (``cache-control``); a local transport leaves it empty.
+    (``cache-control`` and what says how long that is good); a local transport leaves
+    it empty.
     """
 
     data: Mapping[str, Any] | None

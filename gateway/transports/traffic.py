@@ -140,7 +140,7 @@ class Traffic:
             finally:
                 # What began before the change may not be given to who asks after it.
                 self._in_flight.clear()
-        request.context.cache_policy.add(response.headers.get("cache-control"))
+        request.context.cache_policy.add(response.headers)
         return response
 
     async def _query(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
