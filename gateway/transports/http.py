@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 import orjson
 
+from gateway.cache_control import KEPT
 from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
 from gateway.transports import streams
 from gateway.transports.connections import Answer, Connections, NotAnswered, TooLarge
@@ -355,8 +356,11 @@ def timed_out(subgraph: str) -> SubgraphUnreachable:
 
 
 def _kept_headers(answer: Answer) -> dict[str, str]:
-    found = [value for name, value in answer.headers if name == "cache-control"]
-    return {"cache-control": ", ".join(found)} if found else {}
+    kept: dict[str, str] = {}
+    for name, value in answer.headers:
+        if name in KEPT:
+            kept[name] = f"{kept[name]}, {value}" if name in kept else value
+    return kept
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -177,6 +177,7 @@ class Behind:
     seen: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
     caching: dict[str, str] = field(default_factory=dict)
+    keeping: dict[str, list[tuple[bytes, bytes]]] = field(default_factory=dict)
     sdl: str = SDL
     addresses: dict[str, str] = field(default_factory=dict)
 
@@ -203,7 +204,7 @@ class Behind:
             headers += [(b"set-cookie", self.cookies[name].encode()), (b"x-from", name.encode())]
         if name in self.caching:
             headers.append((b"cache-control", self.caching[name].encode()))
-        return headers
+        return headers + self.keeping.get(name, [])
 
 
 Start = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -714,6 +715,18 @@ async def test_what_a_client_is_told_of_the_schema_is_no_more_than_it_said(start
         answer = await ask(client, query)
         assert "errors" in answer
         assert "Did you mean" not in json.dumps(answer), query
+
+
+async def test_what_subgraphs_say_of_age_and_variance_counts(start: Start, behind: Behind) -> None:
+    behind.caching = {"authors": "public, max-age=60", "books": "public, max-age=50"}
+    behind.keeping = {"authors": [(b"age", b"20"), (b"vary", b"Origin")]}
+    client = await start("headers: {request: []}")
+    for query in (BOTH, "{ authors { name } }"):
+        aged = await client.post("/graphql", json={"query": query})
+        assert aged.headers["cache-control"] == "public, max-age=40"
+    behind.keeping = {"books": [(b"vary", b"Accept"), (b"vary", b"*")]}
+    never = await client.post("/graphql", json={"query": BOTH})
+    assert never.headers["cache-control"] == "no-store"
 
 
 async def test_answers_for_different_clients_are_kept_apart(start: Start, behind: Behind) -> None:
