@@ -12,7 +12,7 @@ import resource
 import sys
 from contextlib import suppress
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import httptools
 from prometheus_client import Counter
@@ -28,6 +28,7 @@ CLOSE = (b"connection", b"close")
 
 _MOST = 65_536
 """Bytes of a request that are no body."""
+_CONTINUE = b"HTTP/1.1 100 "
 _UPGRADE = frozenset({b"connection", b"http2-settings", b"upgrade"})
 _PER_HEADER = 32
 """What a header costs beside its text, as HTTP/2 counts (RFC 9113, 10.5.1)."""
@@ -66,6 +67,43 @@ class _Taken(asyncio.Protocol):
             self._stalled = None
 
 
+class _Joining:
+    """What an answer is written to: its head leaves together with what follows at once.
+
+    uvicorn writes them one by one, and each write is a system call that wakes the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+        self._begins = False
+        self.is_closing = transport.is_closing
+
+    def begin(self) -> None:
+        """What is written next is a head."""
+        self._begins = True
+
+    def write(self, data: bytes) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.writelines((head, data))
+        elif self._begins and not data.startswith(_CONTINUE):
+            self._begins, self._head = False, data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(head)
+
+
 class HttpConnection(_Taken, HttpToolsProtocol):
     """One of ``most``; refuses large heads, and requests that do not arrive.
 
@@ -91,6 +129,7 @@ class HttpConnection(_Taken, HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._joining = _Joining(transport, self.loop)
         if len(self.connections) > self.most:
             _REFUSED.inc()
             self._refuse(503)
@@ -177,6 +216,9 @@ class HttpConnection(_Taken, HttpToolsProtocol):
         else:
             self.scope["extensions"] = self._extensions
             super().on_headers_complete()
+            if self.cycle is not None:  # as it is where a socket begins
+                self._joining.begin()
+                self.cycle.transport = cast("asyncio.Transport", self._joining)
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0

@@ -157,6 +157,50 @@ async def test_a_client_that_would_rather_speak_http_2_is_answered(app: _App, ap
             assert b"\r\n" + body + b"\r\n" in answer
 
 
+async def test_a_head_that_nothing_follows_is_sent_alone() -> None:
+    going_on = asyncio.Event()
+
+    async def app(_scope: object, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await going_on.wait()
+        await send({"type": "http.response.body", "body": b"late"})
+
+    async with serving(app, lifespan="off", http=HttpConnection) as url:
+        port = int(url.rpartition(":")[2])
+        async with _connected(port) as (reader, writer), asyncio.timeout(10):
+            writer.write(_REQUEST + b"connection: close\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+            going_on.set()
+            assert await reader.read() == b"4\r\nlate\r\n0\r\n\r\n"
+
+
+async def test_a_client_is_told_to_go_on_before_it_sends_its_body(app: _App) -> None:
+    head = _REQUEST + b"expect: 100-continue\r\nconnection: close\r\ncontent-length: 4\r\n\r\n"
+    async with _server(app, http=HttpConnection) as port, _connected(port) as (reader, writer):
+        async with asyncio.timeout(10):
+            writer.write(head)
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(b"body")
+            answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"4\r\nbody\r\n0\r\n\r\n")
+
+
+async def test_an_answer_without_a_body_is_sent_before_the_connection_is_closed(app: _App) -> None:
+    async with _server(app, http=HttpConnection) as port:
+        answer = await _sent(port, b"HEAD / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_requests_sent_in_a_row_are_answered_in_order(app: _App) -> None:
+    row = b"".join(_REQUEST + b"content-length: 1\r\n\r\n%d" % number for number in range(9))
+    last = _REQUEST + b"connection: close\r\ncontent-length: 1\r\n\r\n9"
+    async with _server(app, http=HttpConnection) as port:
+        answers = (await _sent(port, row + last)).split(b"HTTP/1.1 200 ")[1:]
+    assert [answer[-8:-7] for answer in answers] == [b"%d" % number for number in range(10)]
+
+
 class _Impatient(HttpConnection):
     stalled_seconds = 0.05
 
