@@ -19,8 +19,9 @@ from prometheus_client import Counter, Gauge
 
 from gateway.masking import quotable
 from shared.deadline import deadline
+from shared.logger import get_logger, request_id
 from shared.protocols.lifetime import closing
-from shared.protocols.problems import error_entry, internal_entry
+from shared.protocols.problems import error_entry, internal_entry, to_quote
 from shared.protocols.service import GraphQLResult
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from gateway.runtime import Document, Planned, Runtime
 
 __all__ = ["Subscriptions"]
+
+logger = get_logger(__name__)
 
 _LISTENERS = Gauge(
     "graphql_subscription_listeners",
@@ -117,6 +120,7 @@ class _Upstream:
         self.variables = variables
         # Of the first who listens; the others may see the same.
         self.context = context
+        self.opened_by = request_id.get()
         self.bill = bill if bill is not None and bill.is_metered else None
         self.listeners: set[_Listener] = set()
         self.task: asyncio.Task[None] | None = None
@@ -203,9 +207,15 @@ class Subscriptions:
         upstream = self._join(
             key, listener, _Upstream(runtime, document, planned, variables, context, bill)
         )
+        shares, is_logged = upstream.opened_by != request_id.get(), False
         _LISTENERS.inc()
         try:
             while (result := await self._next(listener, context)) is not None:
+                if shares and _quotes(result):
+                    if not is_logged:
+                        logger.warning("subscription.shared_errors", opened_by=upstream.opened_by)
+                        is_logged = True
+                    result = _addressed(result)
                 yield result
         finally:
             _LISTENERS.dec()
@@ -258,6 +268,21 @@ class Subscriptions:
             errors = [error_entry(message, code="SUBSCRIPTION_TOKEN_EXPIRED")]
             listener.end(GraphQLResult(errors=errors, status=401))
             return await listener.next()
+
+
+def _quotes(result: GraphQLResult) -> bool:
+    return any("requestId" in error.get("extensions", ()) for error in result.errors)
+
+
+def _addressed(result: GraphQLResult) -> GraphQLResult:
+    """The event with the ids of who asks here in place of those of who opened the upstream."""
+    ids = to_quote()
+    errors = []
+    for error in result.errors:
+        known = error.get("extensions", {})
+        own = {name: value for name, value in ids.items() if name in known}
+        errors.append({**error, "extensions": {**known, **own}} if own else error)
+    return dataclasses.replace(result, errors=errors)
 
 
 def _key(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from hashlib import sha256
 
 import pytest
+import structlog
 
 from gateway.context import RequestContext
 from gateway.documents import Documents, MemoryStore
@@ -18,6 +19,7 @@ from gateway.pipeline import Pipeline
 from gateway.runtime import Runtime
 from gateway.transports.local import LocalTransport
 from shared.auth import Identity
+from shared.logger import request_id
 from shared.protocols.service import GraphQLRequest, GraphQLResult
 from tests.gateway.bookshop import SDL, SUPERGRAPH, Bookshop, make_bookshop
 from tests.gateway.conftest import Gateway, as_json
@@ -65,6 +67,27 @@ async def test_identical_subscriptions_share_one_upstream(gateway: Gateway) -> N
     assert gateway.bookshop.subscribers == 1
     await close(*streams)
     assert gateway.bookshop.subscribers == 0
+
+
+async def test_who_shares_an_upstream_is_told_its_own_id_and_the_log_whose_that_is(
+    gateway: Gateway,
+) -> None:
+    async def listen(name: str) -> list[GraphQLResult]:
+        request_id.set(name)
+        return [result async for result in await opened(gateway)]
+
+    with structlog.testing.capture_logs() as logs:
+        listening = [asyncio.create_task(listen(name)) for name in ("one", "two", "three")]
+        await gateway.bookshop.opened.get()
+        gateway.bookshop.events.put_nowait("a")
+        gateway.bookshop.events.put_nowait("no such book")
+        answers = [await task for task in listening]
+    assert not any(answer[0].errors for answer in answers)
+    quoted = [answer[1].errors[0]["extensions"]["requestId"] for answer in answers]
+    assert quoted == ["one", "two", "three"]
+    joined = [one["opened_by"] for one in logs if one["event"] == "subscription.shared_errors"]
+    assert joined == ["one"] * 2
+    assert gateway.bookshop.opened.empty()
 
 
 async def test_another_user_has_an_upstream_of_their_own(gateway: Gateway) -> None:
