@@ -10,6 +10,7 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    GraphQLSyntaxError,
     build_ast_schema,
     is_abstract_type,
     parse,
@@ -67,7 +68,7 @@ class Supergraph:
     def from_sdl(cls, sdl: str) -> Supergraph:
         """Read composed SDL; raises `SupergraphError` when it cannot be served correctly."""
         try:
-            document = parse(sdl, no_location=True)
+            document = _parsed(sdl)
             features = linked_features(document)
             join = _join_feature(features)
             _refuse_unsupported(features)
@@ -91,6 +92,16 @@ class Supergraph:
     def possible_types(self, name: str) -> frozenset[str]:
         """The object types a value of type ``name`` can have in any subgraph."""
         return self._possible.get(name, frozenset())
+
+
+def _parsed(sdl: str) -> DocumentNode:
+    if not sdl.strip():
+        raise ValueError("it is empty")
+    try:
+        return parse(sdl, no_location=True)
+    except GraphQLSyntaxError as error:
+        at = "".join(f"line {one.line}, column {one.column}: " for one in error.locations or ())
+        raise ValueError(f"{at}{error.message}") from error
 
 
 def _join_feature(features: Sequence[Feature]) -> Feature:

@@ -71,7 +71,12 @@ class _Filter:
 
     def _definition(self, node: DefinitionNode) -> DefinitionNode | None:
         if isinstance(node, SchemaDefinitionNode):
-            return replace(node, directives=self._directives(node.directives))
+            roots = (
+                r for r in node.operation_types if r.type.name.value not in self._dropped_types
+            )
+            return replace(
+                node, directives=self._directives(node.directives), operation_types=tuple(roots)
+            )
         if isinstance(node, DirectiveDefinitionNode):
             if any(f.owns_directive(node.name.value) for f in self._features):
                 return None

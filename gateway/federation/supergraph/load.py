@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from graphql import (
@@ -11,15 +12,18 @@ from graphql import (
     EnumTypeDefinitionNode,
     EnumValueDefinitionNode,
     FieldDefinitionNode,
+    GraphQLSyntaxError,
     InputObjectTypeDefinitionNode,
     InterfaceTypeDefinitionNode,
     ObjectTypeDefinitionNode,
     TypeDefinitionNode,
+    TypeNode,
     UnionTypeDefinitionNode,
     parse_type,
+    specified_scalar_types,
 )
 
-from gateway.federation.operation.selection import Selection
+from gateway.federation.operation.selection import Fragment, Selection
 from gateway.federation.supergraph.fieldset import parse_field_set
 from gateway.federation.supergraph.links import Feature, argument_values
 from gateway.federation.supergraph.model import (
@@ -29,6 +33,7 @@ from gateway.federation.supergraph.model import (
     Kind,
     SubgraphInfo,
     TypeInfo,
+    named_type,
 )
 
 __all__ = ["Model", "load_model"]
@@ -73,7 +78,7 @@ class _Reader:
     subgraphs: dict[str, SubgraphInfo] = field(default_factory=dict)
     definitions: dict[str, TypeDefinitionNode] = field(default_factory=dict)
     implementers: dict[str, list[ObjectTypeDefinitionNode]] = field(default_factory=dict)
-    field_sets: dict[str, tuple[Selection, ...]] = field(default_factory=dict)
+    field_sets: dict[tuple[str, str], tuple[Selection, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for node in self.document.definitions:
@@ -92,6 +97,8 @@ class _Reader:
     def _subgraph(self, node: EnumValueDefinitionNode) -> None:
         values = next(iter(self.applied(node, "graph")), {})
         name = str(values.get("name") or node.name.value)
+        if name in self.subgraphs:
+            raise ValueError(f"two subgraphs are named {name!r}")
         self.names[node.name.value] = name
         self.subgraphs[name] = SubgraphInfo(name, str(values.get("url") or ""))
 
@@ -113,26 +120,51 @@ class _Reader:
             raise ValueError(f"there is no subgraph {value!r}")
         return name
 
-    def field_set(self, value: object) -> tuple[Selection, ...]:
+    def field_set(self, value: object, on: str) -> tuple[Selection, ...]:
+        """The selections of a field set on a type; raises ``ValueError`` if they are not there."""
         if not isinstance(value, str):
             return ()
-        if value not in self.field_sets:
-            self.field_sets[value] = parse_field_set(value)
-        return self.field_sets[value]
+        if (value, on) not in self.field_sets:
+            parsed = parse_field_set(value)
+            self._check(parsed, on, value)
+            self.field_sets[value, on] = parsed
+        return self.field_sets[value, on]
+
+    def _check(self, selections: Iterable[Selection], on: str, text: str) -> None:
+        known = {f.name.value: f for f in getattr(self.definition(on), "fields", None) or ()}
+        for one in selections:
+            if isinstance(one, Fragment):
+                self._check(one.selections, one.on, text)
+            elif one.name in known:
+                self._check(one.selections, named_type(known[one.name].type), text)
+            elif one.name != "__typename":
+                raise ValueError(f"{text!r} needs {on}.{one.name}, which does not exist")
+
+    def definition(self, name: str) -> TypeDefinitionNode | None:
+        """The definition of a type, None for a scalar of the language; raises ``ValueError``."""
+        if name not in self.definitions and name not in specified_scalar_types:
+            raise ValueError(f"there is no type {name!r}")
+        return self.definitions.get(name)
 
     def type(self, node: TypeDefinitionNode) -> TypeInfo:
         """One type of the model."""
+        name = node.name.value
         applied = self.applied(node, "type")
         keys: dict[str, tuple[Key, ...]] = {}
-        for values in applied:
-            if isinstance(text := values.get("key"), str):
-                key = Key(self.field_set(text), values.get("resolvable") is not False, text)
+        with _at(name):
+            for values in applied:
                 graph = self.graph(values["graph"])
-                keys[graph] = (*keys.get(graph, ()), key)
-        # Before 0.2 a value type carries no directive and is in every subgraph.
-        graphs = frozenset(self.graph(v["graph"]) for v in applied) or frozenset(self.subgraphs)
+                if isinstance(text := values.get("key"), str):
+                    is_resolvable = values.get("resolvable") is not False
+                    key = Key(self.field_set(text, name), is_resolvable, text)
+                    keys[graph] = (*keys.get(graph, ()), key)
+            # Before 0.2 a value type carries no directive and is in every subgraph.
+            graphs = frozenset(self.graph(v["graph"]) for v in applied) or frozenset(self.subgraphs)
+            members = self._members(node, graphs)
+            for values in self.applied(node, "implements"):
+                self.definition(str(values["interface"]))
         return TypeInfo(
-            name=node.name.value,
+            name=name,
             kind=_kind(node),
             graphs=graphs,
             keys=keys,
@@ -140,7 +172,7 @@ class _Reader:
             interface_object_in=frozenset(
                 self.graph(v["graph"]) for v in applied if v.get("isInterfaceObject")
             ),
-            members=self._members(node, graphs),
+            members=members,
         )
 
     def _fields(
@@ -149,7 +181,8 @@ class _Reader:
         owner = next((v["graph"] for v in self.applied(node, "owner")), None)
         for definition in node.fields or ():
             name = definition.name.value
-            joins = self._joins(definition)
+            with _at(f"{node.name.value}.{name}"):
+                joins = self._joins(definition, node.name.value)
             if self.is_first_version and owner is not None:
                 joins = joins or {self.graph(owner): JoinField()}
                 holders = (g for g, ks in keys.items() if any(_selects(k, name) for k in ks))
@@ -181,22 +214,23 @@ class _Reader:
         applied = [*self.applied(field_, "field"), *self.applied(node, "owner")]
         return next((self.graph(one["graph"]) for one in applied if one.get("graph")), None)
 
-    def _joins(self, node: FieldDefinitionNode) -> dict[str, JoinField] | None:
+    def _joins(self, node: FieldDefinitionNode, on: str) -> dict[str, JoinField] | None:
         applied = self.applied(node, "field")
         named = [values for values in applied if values.get("graph") is not None]
         # In 0.1 a field of a value type may be marked with what some subgraph provides below it.
         if not applied or (self.is_first_version and not named):
             return None
-        return {self.graph(values["graph"]): self._join_field(values) for values in named}
+        return {self.graph(one["graph"]): self._join_field(one, on, node.type) for one in named}
 
-    def _join_field(self, values: Mapping[str, object]) -> JoinField:
+    def _join_field(self, values: Mapping[str, object], on: str, returned: TypeNode) -> JoinField:
         if values.get("contextArguments"):
             raise ValueError("@fromContext is not supported")
         type_, override, label = (values.get(k) for k in ("type", "override", "overrideLabel"))
+        type_node = _type_node(type_) if isinstance(type_, str) else None
         return JoinField(
-            type=parse_type(type_, no_location=True) if isinstance(type_, str) else None,
-            requires=self.field_set(values.get("requires")),
-            provides=self.field_set(values.get("provides")),
+            type=type_node,
+            requires=self.field_set(values.get("requires"), on),
+            provides=self.field_set(values.get("provides"), named_type(type_node or returned)),
             external=values.get("external") is True,
             override=None if override is None else str(override),
             override_label=None if label is None else str(label),
@@ -216,7 +250,8 @@ class _Reader:
             return {g: frozenset(n for n in names if self._exists(n, g)) for g in graphs}
         members: dict[str, set[str]] = {graph: set() for graph in graphs}
         for values in applied:
-            members.setdefault(self.graph(values["graph"]), set()).add(str(values["member"]))
+            self.definition(member := str(values["member"]))
+            members.setdefault(self.graph(values["graph"]), set()).add(member)
         return {graph: frozenset(names) for graph, names in members.items()}
 
     def _implementers(self, interface: str, graphs: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -238,6 +273,22 @@ class _Reader:
     def _exists(self, type_: str, graph: str) -> bool:
         applied = self.applied(self.definitions[type_], "type")
         return not applied or any(self.graph(values["graph"]) == graph for values in applied)
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Say of a mistake in the block what it is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
+def _type_node(text: str) -> TypeNode:
+    try:
+        return parse_type(text, no_location=True)
+    except GraphQLSyntaxError as error:
+        raise ValueError(f"{text!r} is not a type: {error.message}") from error
 
 
 def _kind(node: TypeDefinitionNode) -> Kind:

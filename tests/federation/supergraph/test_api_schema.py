@@ -155,3 +155,18 @@ type Start {
   a: Int
 }\
 """)
+
+
+def test_a_root_type_that_is_inaccessible_is_no_root() -> None:
+    sdl = supergraph_sdl(
+        HIDDEN
+        + """
+        type Query @join__type(graph: ALL_THINGS) { a: Int }
+        type Mutation @join__type(graph: ALL_THINGS) @inaccessible { b: Int }
+        """,
+        roots="query: Query mutation: Mutation",
+        links=HIDING,
+    )
+    schema = Supergraph.from_sdl(sdl).api_schema
+    assert schema.mutation_type is None
+    assert schema.query_type is not None

@@ -212,7 +212,8 @@ def test_an_interface_of_the_first_version_has_what_its_objects_own(
 @pytest.mark.parametrize(
     ("sdl", "message"),
     [
-        ("type Query {", "Syntax Error"),
+        ("", "it is empty"),
+        ("type Query {\n  a: [Int\n}", "line 3, column 1: Syntax Error"),
         ("type Query { a: Int }", "does not link the join specification"),
         (
             supergraph_sdl(HELLO, links=LINKS.replace("v0.3", "v0.9")),
@@ -235,6 +236,67 @@ def test_what_is_no_supergraph_is_refused(sdl: str, message: str) -> None:
         Supergraph.from_sdl(sdl)
 
 
+@pytest.mark.parametrize(
+    ("types", "message"),
+    [
+        (
+            'type Query @join__type(graph: OTHERS, key: "ib") { id: ID }',
+            "Query: 'ib' needs Query.ib, which does not exist",
+        ),
+        (
+            """type Query @join__type(graph: OTHERS) {
+              a: Int b: Query @join__field(graph: OTHERS, requires: "a b { ... on Query { c } }")
+            }""",
+            r"Query\.b: 'a b \{ \.\.\. on Query \{ c \} \}' needs Query\.c",
+        ),
+        (
+            """type Query @join__type(graph: OTHERS) {
+              a: Int @join__field(graph: OTHERS, provides: "b")
+            }""",
+            r"Query\.a: 'b' needs Int\.b",
+        ),
+        (
+            """type Query @join__type(graph: OTHERS) {
+              a: Query @join__field(graph: OTHERS, requires: "a { ... on Nobody { a } }")
+            }""",
+            r"Query\.a: there is no type 'Nobody'",
+        ),
+        (
+            """type Query @join__type(graph: OTHERS) {
+              a: Int @join__field(graph: OTHERS, type: "[Int")
+            }""",
+            r"Query\.a: '\[Int' is not a type",
+        ),
+        (
+            HELLO
+            + """union Any @join__type(graph: OTHERS)
+              @join__unionMember(graph: OTHERS, member: "Nobody") = Query""",
+            "Any: there is no type 'Nobody'",
+        ),
+        (
+            HELLO
+            + """type A @join__type(graph: OTHERS)
+              @join__implements(graph: OTHERS, interface: "Nobody") { a: Int }""",
+            "A: there is no type 'Nobody'",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_the_type_or_field_it_is_about(types: str, message: str) -> None:
+    with pytest.raises(SupergraphError, match=message):
+        Supergraph.from_sdl(supergraph_sdl(types))
+
+
+def test_a_field_set_may_ask_for_a_type_name() -> None:
+    key = 'type Query @join__type(graph: OTHERS, key: "__typename id") { id: ID }'
+    assert Supergraph.from_sdl(supergraph_sdl(key)).types["Query"].keys["others"]
+
+
+def test_two_subgraphs_of_one_name_are_refused() -> None:
+    sdl = supergraph_sdl(HELLO).replace('name: "others"', 'name: "all-things"')
+    with pytest.raises(SupergraphError, match="two subgraphs are named 'all-things'"):
+        Supergraph.from_sdl(sdl)
+
+
 def test_a_supergraph_without_subgraphs_is_refused() -> None:
     sdl = supergraph_sdl(HELLO).replace("enum join__Graph", "enum join__Other")
     sdl = sdl.replace("join__Graph", "String").replace("graph: ALL_THINGS", 'graph: "x"')
@@ -245,7 +307,7 @@ def test_a_supergraph_without_subgraphs_is_refused() -> None:
 def test_a_directive_that_names_no_subgraph_is_refused() -> None:
     sdl = supergraph_sdl(HELLO).replace("join__Graph!", "String!")
     sdl = sdl.replace("graph: ALL_THINGS)", 'graph: "NOBODY")')
-    with pytest.raises(SupergraphError, match="there is no subgraph 'NOBODY'"):
+    with pytest.raises(SupergraphError, match="Query: there is no subgraph 'NOBODY'"):
         Supergraph.from_sdl(sdl)
 
 
