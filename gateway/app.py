@@ -26,6 +26,7 @@ from gateway.federation.supergraph import Supergraph, SupergraphError
 from gateway.ide import IdePage, asset_route
 from gateway.identity import Callers, ask_orgs, context_of
 from gateway.pipeline import Pipeline
+from gateway.refusals import warn_of_the_ungranted
 from gateway.reloading import Reloading, Source, SourceUnavailable, read_now, shown, source_of
 from gateway.rest import openapi, privacy, webhooks
 from gateway.rest.operations import routes as rest_routes
@@ -62,6 +63,11 @@ if TYPE_CHECKING:
 __all__ = ["create"]
 
 _FACTORY = "subgraphs.{}.app"
+_LACKING = {
+    "requiresScopes": "scopes: the users subgraph's tokens have none",
+    "policy": "policies: only `nexus gateway` can be told who decides on them",
+}
+"""What this gateway's callers cannot have: who they are and their memberships are all it knows."""
 
 
 def create(
@@ -85,6 +91,7 @@ def create(
     breakers = CircuitBreakers()
 
     def make_runtime(supergraph: Supergraph) -> Runtime:
+        warn_of_the_ungranted(supergraph, _LACKING)
         inner = _transport(settings, supergraph, subgraphs, breakers)
         transport = FreshMemberships(inner, ask_orgs(lambda: inner))
         return Runtime(

@@ -1,4 +1,4 @@
-"""Where clients read what was refused to them: among the errors, in an extension, or nowhere."""
+"""What is refused: where clients read it, and what a gateway has to refuse to all of them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from gateway.federation.operation.authorization import CODE
+from gateway.federation.operation.authorization import CODE, AuthorizationRules
+from shared.logger import get_logger
 from shared.protocols.lifetime import closing
 from shared.protocols.service import GraphQLResult, IncrementalStream
 
 if TYPE_CHECKING:
     from gateway.context import RequestContext
+    from gateway.federation.supergraph import Supergraph
     from shared.protocols.service import GraphQLRequest, GraphQLService
 
-__all__ = ["Refusals", "Where"]
+__all__ = ["Refusals", "Where", "warn_of_the_ungranted"]
 
 Where = Literal["extensions", "nowhere"]
+logger = get_logger(__name__)
 _EXTENSION = "authorizationErrors"
 
 
@@ -77,3 +80,25 @@ class Refusals:
         if self.where == "nowhere":
             return left, extensions
         return left, {**extensions, _EXTENSION: refused}
+
+
+def warn_of_the_ungranted(supergraph: Supergraph, lacking: Mapping[str, str]) -> None:
+    """Say so when a supergraph protects what no caller can have here.
+
+    ``lacking`` has the directives that nobody can meet, each with what it would take.
+    """
+    rules = AuthorizationRules.of(supergraph)
+    refused = {
+        coordinate: asked
+        for coordinate, unmet in (rules.fields if rules is not None else {}).items()
+        if (asked := lacking.keys() & {one.directive for one in unmet})
+    }
+    if refused:
+        directives = frozenset().union(*refused.values())
+        logger.warning(
+            "authorization.granted_to_nobody",
+            directives=[f"@{name}" for name in sorted(directives)],
+            lacking=sorted({lacking[name] for name in directives}),
+            refused_to_everybody=len(refused),
+            such_as=sorted(map(".".join, refused))[:5],
+        )

@@ -22,13 +22,12 @@ from gateway.cost import CostLimits
 from gateway.documents import Documents, DocumentStore, MemoryStore, read_manifests
 from gateway.explain import HEADER as EXPLAIN_HEADER
 from gateway.explain import may_explain
-from gateway.federation.operation.authorization import AuthorizationRules
 from gateway.federation.supergraph import SupergraphError
 from gateway.identity import client_in
 from gateway.keys import KeySet
 from gateway.pipeline import Pipeline
 from gateway.propagation import Propagation, ReturnedHeaders, ReturnPropagation, combined
-from gateway.refusals import Refusals
+from gateway.refusals import Refusals, warn_of_the_ungranted
 from gateway.reloading import (
     FileSource,
     Reloading,
@@ -94,7 +93,7 @@ async def create(
 
     def make_runtime(supergraph: Supergraph) -> Runtime:
         suggestions = told.introspection.suggestions
-        _warn_of_strangers(told, supergraph)
+        warn_of_the_ungranted(supergraph, _lacking(told))
         _warn_of_labels(told, supergraph)
         return Runtime(
             supergraph,
@@ -357,17 +356,18 @@ def _policies(told: config.Authorization) -> Policies:
     return Policies(told.policies.claim, decide_by_name(function) if function else None)
 
 
-def _warn_of_strangers(told: Configuration, supergraph: Supergraph) -> None:
-    """Say so when the supergraph protects something and nobody can be known."""
-    rules = AuthorizationRules.of(supergraph)
-    if rules is not None and not told.authentication.issuers:
-        protected = sorted(".".join(one) for one, asked in rules.fields.items() if asked)
-        logger.warning(
-            "authorization.nobody_is_known",
-            setting="authentication.issuers",
-            refused_to_everybody=len(protected),
-            such_as=protected[:5],
-        )
+def _lacking(told: Configuration) -> dict[str, str]:
+    """The directives that no caller can meet, each with the setting that would change it."""
+    policies, lacking = told.authorization.policies, dict[str, str]()
+    if policies.claim is None:
+        lacking["policy"] = "authorization.policies"
+    if not told.authentication.issuers:
+        kinds = ("authenticated", "requiresScopes", "policy")
+        lacking = {**dict.fromkeys(kinds, "authentication.issuers"), **lacking}
+    if policies.function is not None:
+        # It decides for strangers, too.
+        lacking.pop("policy", None)
+    return lacking
 
 
 def _warn_of_labels(told: Configuration, supergraph: Supergraph) -> None:

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -24,6 +26,15 @@ from tests.support.nexus import ROOT, Nexus
 
 SDL = (ROOT / "supergraph.graphql").read_text()
 SMALLER = SDL.replace("plans: [Plan!] @join__field", "plans: [Plan!] @inaccessible @join__field")
+PROTECTED = (
+    SDL.replace(
+        "schema @link", 'schema @link(url: "https://specs.apollo.dev/policy/v0.1") @link', 1
+    ).replace(
+        "plans: [Plan!] @join__field", 'plans: [Plan!] @policy(policies: [["a"]]) @join__field'
+    )
+    + "directive @policy(policies: [[policy__Policy!]!]!) on FIELD_DEFINITION\n"
+    + "scalar policy__Policy\n"
+)
 PLANS = "{ plans { name } }"
 
 
@@ -103,6 +114,22 @@ async def test_an_address_that_gives_no_supergraph_stops_the_start(start: Start)
             settings = services.settings.model_copy(update={"supergraph": location})
             with pytest.raises(ConfigurationError, match=r"compose it first|cannot read"):
                 await asyncio.to_thread(create, settings)
+
+
+async def test_a_policy_that_nobody_here_decides_on_is_refused_and_warned_of(
+    start: Start, tmp_path: Path
+) -> None:
+    services = await start("services")
+    path = tmp_path / "supergraph.graphql"
+    path.write_text(PROTECTED)
+    with structlog.testing.capture_logs() as logs:
+        async with gateway(services.settings.model_copy(update={"supergraph": str(path)})) as nexus:
+            answer = await nexus.graphql(PLANS)
+    (warning,) = [one for one in logs if one["event"] == "authorization.granted_to_nobody"]
+    assert (warning["directives"], warning["such_as"]) == (["@policy"], ["Query.plans"])
+    assert answer["data"] == {"plans": None}
+    (error,) = answer["errors"]
+    assert error["extensions"]["code"] == "UNAUTHORIZED_FIELD_OR_TYPE"
 
 
 async def test_a_gateway_stays_ready_when_a_subgraph_is_gone(start: Start) -> None:

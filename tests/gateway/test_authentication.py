@@ -594,19 +594,51 @@ async def test_a_start_that_makes_strangers_of_all_says_so(address: str, tmp_pat
     async with AsyncExitStack() as stack:
         with structlog.testing.capture_logs() as logs:
             running = await start(stack, tmp_path)
-        (warning,) = [one for one in logs if one["event"] == "authorization.nobody_is_known"]
+        (warning,) = [one for one in logs if one["event"] == "authorization.granted_to_nobody"]
         assert warning["refused_to_everybody"] > 5
-        assert warning["setting"] == "authentication.issuers"
+        assert warning["lacking"] == ["authentication.issuers", "authorization.policies"]
         answer = (await running.ask("{ me { name email } }", **bearer(token()))).json()
         assert answer["data"] == {"me": {"name": "Ada", "email": None}}
         assert await running.ready() == (200, None)
 
 
-async def test_a_start_with_an_issuer_warns_of_nothing(address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("policies", "trusts", "directives", "lacking"),
+    [
+        ({"claim": "may"}, True, None, None),
+        ({"function": "builtins:sorted"}, True, None, None),
+        ({}, True, ["@policy"], ["authorization.policies"]),
+        (
+            {"claim": "may"},
+            False,
+            ["@authenticated", "@policy", "@requiresScopes"],
+            ["authentication.issuers"],
+        ),
+        (
+            {"function": "builtins:sorted"},
+            False,
+            ["@authenticated", "@requiresScopes"],
+            ["authentication.issuers"],
+        ),
+    ],
+)
+async def test_a_start_warns_of_what_nobody_can_be_granted(
+    address: str,
+    tmp_path: Path,
+    policies: dict[str, str],
+    trusts: bool,
+    directives: list[str] | None,
+    lacking: list[str] | None,
+) -> None:
     async with AsyncExitStack() as stack:
+        told: dict[str, Any] = {"authorization": {"policies": policies}}
+        if trusts:
+            told["authentication"] = trusting(address)
         with structlog.testing.capture_logs() as logs:
-            await start(stack, tmp_path, authentication=trusting(address))
-        assert [one for one in logs if one["event"].startswith("auth")] == []
+            await start(stack, tmp_path, **told)
+    found = [one for one in logs if one["event"].startswith("auth")]
+    expected = [(directives, lacking)] if directives else []
+    assert [(one["directives"], one["lacking"]) for one in found] == expected
 
 
 async def test_an_operation_may_be_refused_as_a_whole(address: str, tmp_path: Path) -> None:
