@@ -113,15 +113,21 @@ _EXTERNAL = Rule(external=True)
 def field_rule(
     type_: TypeInfo, field: FieldInfo, graph: str, labels: Mapping[str, bool]
 ) -> Rule | None:
-    """How ``graph`` resolves the field under these override labels; None when it never does."""
+    """How ``graph`` resolves the field under these override labels; None when it never does.
+
+    A label that is not among them is off.
+    """
     if graph not in type_.graphs:
         return None
     if field.joins is None:
         return _OWN
     join = field.joins.get(graph)
-    if join is None or join.used_overridden:
+    if join is None:
         return None
-    if join.override_label and (join.override is not None) != labels.get(join.override_label):
+    if join.override_label:
+        if (join.override is not None) != labels.get(join.override_label, False):
+            return None
+    elif join.used_overridden:
         return None
     if any(other.override == graph and not other.override_label for other in field.joins.values()):
         return None

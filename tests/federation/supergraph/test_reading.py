@@ -94,6 +94,24 @@ def test_a_used_but_overridden_field_is_declared_and_not_resolved() -> None:
     assert declared(type_, type_.fields["hello"], "all-things")
 
 
+@pytest.mark.parametrize(
+    ("labels", "owner"),
+    [({}, "all-things"), ({"moved": False}, "all-things"), ({"moved": True}, "others")],
+)
+def test_a_field_an_interface_needs_stays_with_its_owner_until_the_label_is_on(
+    labels: dict[str, bool], owner: str
+) -> None:
+    sdl = supergraph_sdl(
+        """type Query @join__type(graph: ALL_THINGS) @join__type(graph: OTHERS) {
+          hello: String
+            @join__field(graph: OTHERS, override: "all-things", overrideLabel: "moved")
+            @join__field(graph: ALL_THINGS, overrideLabel: "moved", usedOverridden: true)
+        }"""
+    )
+    found = rules(Supergraph.from_sdl(sdl), "hello", **labels)
+    assert [graph for graph, rule in found.items() if rule] == [owner]
+
+
 def test_an_external_field_needs_to_be_provided() -> None:
     sdl = supergraph_sdl(
         """type Query @join__type(graph: ALL_THINGS) {
