@@ -30,6 +30,7 @@ logger = get_logger(__name__)
 
 _WINDOW_SECONDS = 60
 _BUCKETS = 10
+_TICK = _WINDOW_SECONDS / _BUCKETS
 _PROBES = 3
 _STATE = Gauge(
     "circuit_breaker_state",
@@ -61,12 +62,14 @@ class CircuitBreaker:
     ) -> None:
         self._target = target
         self._refuse = refuse
-        ticking = _Ticks(clock, _WINDOW_SECONDS / _BUCKETS)
+        self._clock = clock
+        self._time = _Time()
+        self._told = State.CLOSED
         config = interlock.Config(
             failure_rate_threshold=failing_share,
             minimum_number_of_calls=least_calls,
             slow_call_duration_threshold=float("inf"),
-            wait_duration_in_open=pause_seconds / ticking.seconds,
+            wait_duration_in_open=pause_seconds / _TICK,
             permitted_calls_in_half_open=_PROBES,
             max_concurrent_probes=_PROBES,
             window_type=WindowType.TIME_BASED,
@@ -75,9 +78,8 @@ class CircuitBreaker:
         self._breaker = interlock.CircuitBreaker(
             name=target,
             config=config,
-            clock=ticking,
+            clock=self._time,
             classifier=_Failures(failure),
-            listener=_Changes(),
         )
         _STATE.labels(target).set(0)
 
@@ -86,11 +88,14 @@ class CircuitBreaker:
         return self._breaker.state
 
     def __enter__(self) -> None:
+        self._time.set(self._clock())
         try:
             self._breaker.__enter__()
         except CircuitOpenError:
             _REFUSED.labels(self._target).inc()
             raise self._refuse() from None
+        if self._told is not State.CLOSED:
+            self._tell()
 
     def __exit__(
         self,
@@ -98,21 +103,36 @@ class CircuitBreaker:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._time.set(self._clock())
         self._breaker.__exit__(kind, error, traceback)
+        # A success while it is closed changes nothing, and is nearly all there is.
+        if kind is not None or self._told is not State.CLOSED:
+            self._tell()
+
+    def _tell(self) -> None:
+        state = self._breaker.state
+        if state is not self._told:
+            self._told = state
+            _STATE.labels(self._target).set(_NUMBERS[state])
+            log = logger.info if state is State.CLOSED else logger.warning
+            log("circuit_breaker.changed", target=self._target, state=str(state))
 
 
-@dataclass(frozen=True, slots=True)
-class _Ticks:
-    """A clock whose unit is longer than a second.
+class _Time:
+    """The clock of the library, which asks it five times a call: set once, before.
 
-    The library keeps a bucket for each unit, and looks at all of them after each call.
+    Its unit is longer than a second, since there is a bucket for each of them and
+    all are looked at after each call.
     """
 
-    clock: Callable[[], float]
-    seconds: float
+    __slots__ = ("monotonic",)
 
-    def monotonic(self) -> float:
-        return self.clock() / self.seconds
+    def __init__(self) -> None:
+        self.set(0.0)
+
+    def set(self, seconds: float) -> None:
+        """It is so late."""
+        self.monotonic = (seconds / _TICK).__float__
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +141,3 @@ class _Failures:
 
     def is_failure(self, *, result: object, exception: Exception | None) -> bool:
         return isinstance(exception, self.kind)
-
-
-class _Changes(interlock.CoreEventListener):
-    def on_state_change(self, *, name: str, old: State, new: State) -> None:
-        _STATE.labels(name).set(_NUMBERS[new])
-        log = logger.info if new is State.CLOSED else logger.warning
-        log("circuit_breaker.changed", target=name, state=str(new))

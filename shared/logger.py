@@ -139,7 +139,11 @@ def _add_place(
 
 def _mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if isinstance(value, str) and key not in _OWN_FIELDS and _SUSPECT.search(value):
+        if not isinstance(value, str) or key in _OWN_FIELDS:
+            continue
+        # Letters and digits in one piece are none of these, unless they are all digits.
+        is_word = value.isalnum() and not value.isdecimal()
+        if not is_word and _SUSPECT.search(value):
             event[key] = _SENSITIVE.sub("[masked]", value)
     return event
 
