@@ -7,16 +7,19 @@ ids are completed; a fragment that became null is completed with errors only.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.masking import quotable
 from shared.protocols.service import GraphQLResult
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from gateway.federation.execution import Increment, Patch, Pending
     from shared.protocols.service import IncrementalFormat
 
-__all__ = ["written"]
+__all__ = ["Gathered", "written"]
 
 
 def written(increment: Increment, written_in: IncrementalFormat) -> GraphQLResult:
@@ -61,3 +64,42 @@ def _completed(increment: Increment) -> dict[str, Any]:
 
 def _errors(patch: Patch) -> dict[str, Any]:
     return {"errors": quotable(patch.errors)} if patch.errors else {}
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What a client has after some parts of an answer; nothing is written into them."""
+
+    data: Any = None
+    errors: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def add(self, increment: Increment) -> None:
+        """Take in the next part."""
+        if increment.response is not None:
+            self.data = increment.response.data
+            self.errors += increment.response.errors
+        for patch in increment.patches:
+            self.data = _put(self.data, patch.of.path, _shown(patch))
+            self.errors += patch.errors
+
+
+def _shown(patch: Patch) -> Mapping[str, Any]:
+    """What a patch adds; of one that became null, the fields that made it so."""
+    if patch.data is not None:
+        return patch.data
+    depth = len(patch.of.path)
+    paths = (error.get("path", ()) for error in patch.errors)
+    return {path[depth]: None for path in paths if len(path) > depth}
+
+
+def _put(data: Any, path: Sequence[str | int], added: Any) -> Any:
+    if path:
+        step, *rest = path
+        copy = data.copy()
+        copy[step] = _put(data[step], rest, added)
+        return copy
+    if isinstance(data, dict):
+        return {**data, **{key: _put(data.get(key), (), value) for key, value in added.items()}}
+    if isinstance(data, list):
+        return [_put(mine, (), theirs) for mine, theirs in zip(data, added, strict=True)]
+    return added

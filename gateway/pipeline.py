@@ -38,7 +38,7 @@ from gateway.federation.transport import (
     SubgraphResponse,
     SubgraphTransport,
 )
-from gateway.increments import written
+from gateway.increments import Gathered, written
 from gateway.labels import OverrideLabels
 from gateway.masking import quotable
 from gateway.security.limits import LimitExceeded
@@ -162,8 +162,7 @@ class Pipeline:
         if work.kind == "subscription":
             return self._stream(runtime, request, work, context)
         incremental = work.planned.incremental
-        # An explanation is one of the whole answer.
-        if incremental is not None and request.incremental and not context.explain:
+        if incremental is not None and request.incremental:
             parts = self._parts(runtime, incremental, request, work, context)
             return IncrementalStream(parts, request.incremental)
         with runtime.use():
@@ -269,14 +268,24 @@ class Pipeline:
         bill = work.bill if work.bill is not None and work.bill.is_metered else None
         if bill is not None:
             transport = bill.over(transport)
+        explanation, gathered = Explanation(bill) if context.explain else None, Gathered()
+        observer = None
+        if explanation is not None:
+            transport, observer = explanation.over(transport), explanation.observe
         with runtime.use(), _deadline(self._timeout_seconds):
-            increments = incremental.run(transport, work.variables, context)
+            increments = incremental.run(transport, work.variables, context, observer=observer)
             try:
                 async for increment in increments:
-                    part = written(increment, written_in)
-                    if bill is not None and not increment.has_next and (told := bill.close({})):
-                        part = replace(part, part={**part.part, "extensions": told})
-                    yield part
+                    part, told = written(increment, written_in), {}
+                    if explanation is not None:
+                        gathered.add(increment)
+                    if explanation is not None and not increment.has_next:
+                        told["explain"] = explanation.extension(
+                            incremental.executable, gathered.data, gathered.errors
+                        )
+                    if bill is not None and not increment.has_next:
+                        told = bill.close(told)
+                    yield replace(part, part={**part.part, "extensions": told}) if told else part
             finally:
                 await increments.aclose()
 

@@ -14,20 +14,29 @@ globalThis.MonacoEnvironment = {
 const url = new URL(location.pathname, location.href);
 const socket = new URL(url);
 socket.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-const send = createGraphiQLFetcher({
-  url: url.href,
-  subscriptionUrl: socket.href,
-  enableIncrementalDelivery: false, // Else even a plain answer comes as a stream of one.
-});
+const connect = (enableIncrementalDelivery) =>
+  createGraphiQLFetcher({
+    url: url.href,
+    subscriptionUrl: socket.href,
+    enableIncrementalDelivery,
+  });
+const send = connect(false);
+const sendForParts = connect(true); // Here even a plain answer comes as a stream of one.
 
 // The token of the last log-in, for tabs whose headers do not name one.
 let token;
 
+// What the page has to know of an answer, which is then shown as clients get it.
 function remember(answer) {
+  rememberExplanation(answer);
   for (const payload of Object.values(answer?.data ?? {})) {
     token = payload?.accessToken ?? token;
   }
   return answer;
+}
+
+async function* rememberParts(answers) {
+  for await (const parts of answers) yield [parts].flat().map(remember);
 }
 
 async function fetcher(request, options) {
@@ -35,10 +44,13 @@ async function fetcher(request, options) {
   if (token && !Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) {
     headers.Authorization = `Bearer ${token}`;
   }
+  if (request.operationName === 'IntrospectionQuery') return send(request, { ...options, headers });
   headers[HEADER] ??= '1';
-  const answer = await send(request, { ...options, headers });
-  if (request.operationName !== 'IntrospectionQuery') rememberExplanation(answer);
-  return answer?.data ? remember(answer) : answer;
+  if (/@defer\b/.test(request.query)) {
+    headers.accept = 'multipart/mixed;incrementalSpec=v0.2, application/json;q=0.9';
+    return rememberParts(await sendForParts(request, { ...options, headers }));
+  }
+  return remember(await send(request, { ...options, headers }));
 }
 
 const examples = JSON.parse(document.getElementById('examples').textContent);

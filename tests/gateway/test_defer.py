@@ -130,9 +130,12 @@ async def served() -> AsyncIterator[Served]:
     await pipeline.close()
 
 
-async def parts(served: Served, accept: str, query: str = QUERY) -> AsyncGenerator[Any, None]:
+async def parts(
+    served: Served, accept: str, query: str = QUERY, **headers: str
+) -> AsyncGenerator[Any, None]:
     """The parts of an answer, each as soon as its boundary is there."""
-    request = {"json": {"query": query}, "headers": {"accept": f"{accept}, application/json"}}
+    headers["accept"] = f"{accept}, application/json"
+    request = {"json": {"query": query}, "headers": headers}
     async with (
         httpx.AsyncClient(timeout=5) as client,
         client.stream("POST", served.url, **request) as response,  # type: ignore[arg-type]
@@ -251,13 +254,43 @@ async def test_the_format_is_the_one_that_the_client_prefers(
         assert response.json()["data"]["books"][0]["best"]["text"] == "Good."
 
 
-async def test_an_answer_that_is_explained_comes_whole(served: Served) -> None:
+EXPLAINED = {"x-nexus-explain": "1"}
+
+
+@pytest.mark.parametrize("accept", [OLD, NEW])
+async def test_the_explanation_comes_with_the_last_part(served: Served, accept: str) -> None:
+    served.subgraphs.open("stock")
+    answer = parts(served, accept, **EXPLAINED)
+    first, second = await anext(answer), await anext(answer)
+    served.subgraphs.open("critics")
+    last = await anext(answer)
+    assert [part["hasNext"] for part in (first, second, last)] == [True, True, False]
+    assert ["extensions" in part for part in (first, second, last)] == [False, False, True]
+    explained = last["extensions"]["explain"]
+    assert [one["subgraph"] for one in explained["fetches"]] == ["shop", "stock", "critics"]
+    assert explained["nulls"] == []
+    assert 'deferred: "slow"' in explained["queryPlan"]
+    assert [one async for one in answer] == []
+
+
+async def test_an_explanation_tells_of_the_nulls_of_all_parts(served: Served) -> None:
     served.subgraphs.open("stock", "critics")
+    query = """{ books { id ... @defer(label: "a") { left shelf }
+      ... @defer(label: "b") { best { stars } } ... @defer(label: "c") { best { text } } } }"""
+    served.subgraphs.down.add("critics")
+    *_, last = [one async for one in parts(served, OLD, query, **EXPLAINED)]
+    nulls = last["extensions"]["explain"]["nulls"]
+    told = {".".join(map(str, null["path"])): null["reason"]["code"] for null in nulls}
+    assert told == {"books.0.shelf": "DOWNSTREAM_SERVICE_ERROR", "books.0.best": "DOWN"}
+
+
+async def test_where_nothing_is_deferred_the_whole_is_explained(served: Served) -> None:
     async with httpx.AsyncClient(timeout=5) as client:
-        headers = {"accept": f"{OLD}, application/json", "x-nexus-explain": "1"}
-        answer = (await client.post(served.url, json={"query": QUERY}, headers=headers)).json()
-    assert answer["data"]["books"][0]["left"] == 3
-    assert len(answer["extensions"]["explain"]["fetches"]) == 3
+        query = "{ books { id ... @defer(if: false) { title } } }"
+        headers = {"accept": f"{OLD}, application/json", **EXPLAINED}
+        answer = await client.post(served.url, json={"query": query}, headers=headers)
+    assert answer.json()["data"] == {"books": [{"id": "1", "title": "Always"}]}
+    assert len(answer.json()["extensions"]["explain"]["fetches"]) == 1
 
 
 @pytest.mark.parametrize("client", ["apollo-20220824", "apollo-v0.2", "urql"])

@@ -104,3 +104,12 @@ async def test_after_logging_in_the_example_query_is_answered(settings: Settings
         await expect(shown_plan).to_contain_text('Fetch(service: "orgs")')
         await expect(shown_plan).to_contain_text(" ms")
         await expect(answer).not_to_contain_text("explain")
+
+        kinds: list[str] = []
+        page.on("response", lambda response: kinds.append(response.headers["content-type"]))
+        await browser.ask(page, "Later", "query Later { me { name ... @defer { email } } }")
+        await expect(shown_plan).to_contain_text('deferred: "#0"')
+        await expect(answer).to_contain_text(f'"email": "{person.email}"')
+        await expect(answer).to_contain_text('"name": "Grace"')
+        await expect(answer).not_to_contain_text("explain")
+        assert any(kind.startswith("multipart/mixed") for kind in kinds)
