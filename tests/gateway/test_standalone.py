@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -309,11 +310,11 @@ async def test_traces_are_sent_when_the_command_is_stopped(
         command = [sys.executable, "-m", "cli", *arguments.split()]
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
         try:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as own:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=300) as own:
                 await until_up(own)
                 await own.post("/graphql", json={"query": "{ whoami }"})
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)
             code = await process.wait()
         assert code == 0
         assert sent.get_nowait() == "/v1/traces"
