@@ -103,6 +103,7 @@ class Server(uvicorn.Server):
         log.info("server.leaving")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leaving.set()
         self._draining.set()
         patience = (self.config.timeout_graceful_shutdown or 0) + GRACE
         last_resort = threading.Timer(patience, _give_up)
