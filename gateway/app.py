@@ -45,7 +45,7 @@ from shared.auth import AccessTokens, ServiceTokens, Signer, Verifier
 from shared.cache import connect
 from shared.config import SUBGRAPHS, ConfigurationError, required
 from shared.observation import Observed
-from shared.protocols.endpoint import GraphQLEndpoint
+from shared.protocols.endpoint import GraphQLEndpoint, Shortcut
 from shared.protocols.http import GraphQLHTTP
 from shared.protocols.openings import Openings
 from shared.protocols.sse import EventStreams
@@ -147,6 +147,7 @@ def create(
                 headers=SECURITY_HEADERS,
             ),
             *([cors(settings.http.allowed_origins)] if settings.http.allowed_origins else []),
+            Middleware(Shortcut, path="/graphql", endpoint=endpoint),
         ],
         lifespan=lifespan,
     )

@@ -48,7 +48,7 @@ from shared.cache import connect
 from shared.config import ConfigurationError, RedisSettings
 from shared.logger import get_logger
 from shared.observation import Observed
-from shared.protocols.endpoint import GraphQLEndpoint
+from shared.protocols.endpoint import GraphQLEndpoint, Shortcut
 from shared.protocols.http import GraphQLHTTP
 from shared.protocols.openings import Openings
 from shared.protocols.sse import EventStreams
@@ -172,7 +172,10 @@ async def create(
             Route("/health/ready", ready),
             Route("/metrics", metrics),
         ],
-        middleware=_middleware(told.server, returns=bool(returned)),
+        middleware=[
+            *_middleware(told.server, returns=bool(returned)),
+            Middleware(Shortcut, path="/graphql", endpoint=endpoint),
+        ],
         lifespan=lifespan,
     )
 

@@ -28,7 +28,7 @@ from shared.execution import Executor, PreparedOperation
 from shared.graphql import format_error
 from shared.logger import service_name
 from shared.observation import Observed
-from shared.protocols.endpoint import GraphQLEndpoint
+from shared.protocols.endpoint import GraphQLEndpoint, Shortcut
 from shared.protocols.http import GraphQLHTTP
 from shared.protocols.problem_details import problem
 from shared.protocols.problems import error_entry, refusal
@@ -283,7 +283,8 @@ def serve(
                 service=subgraph.name,
                 timeout_seconds=settings.http.request_timeout_seconds,
                 inherits_deadline=True,
-            )
+            ),
+            Middleware(Shortcut, path="/graphql", endpoint=endpoint),
         ],
         lifespan=lifespan,
     )

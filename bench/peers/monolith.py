@@ -28,6 +28,7 @@ from shared import logger
 from shared.auth import Identity
 from shared.config import HttpSettings, TelemetrySettings
 from shared.observation import Observed
+from shared.protocols.endpoint import Shortcut
 from shared.protocols.http import GraphQLHTTP
 from shared.subgraph import SubgraphService
 
@@ -46,10 +47,11 @@ def create(path: Path) -> Starlette:
     pipeline = Pipeline(Runtime(supergraph, LocalTransport(services)))
     logger.configure(TelemetrySettings(), service="monolith")
     collect_less()
-    routes = [Route("/graphql", GraphQLHTTP(pipeline, _caller))]
+    endpoint = GraphQLHTTP(pipeline, _caller)
     # What the product does for every request beside answering it: access log, metrics, deadline.
     observed = Middleware(Observed, service="monolith", timeout_seconds=30)
-    return Starlette(routes=routes, middleware=[observed])
+    shortcut = Middleware(Shortcut, path="/graphql", endpoint=endpoint)
+    return Starlette(routes=[Route("/graphql", endpoint)], middleware=[observed, shortcut])
 
 
 def _no_context(_: Identity) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -107,6 +108,7 @@ class Traffic:
         self._own_attempts = own_attempts
         self._pause_seconds = pause_seconds
         self._in_flight: dict[Hashable, _Flight] = {}
+        self._durations: dict[str, Histogram] = {}
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         """The answer."""
@@ -204,8 +206,15 @@ class Traffic:
 
     async def _attempt(self, execute: Execute, request: SubgraphRequest) -> SubgraphResponse:
         name = request.fetch.subgraph
-        with self._breakers.of(name), _DURATION.labels(name).time():
-            return await execute(request)
+        duration = self._durations.get(name)
+        if duration is None:
+            duration = self._durations[name] = _DURATION.labels(name)
+        with self._breakers.of(name):
+            started = time.perf_counter()
+            try:
+                return await execute(request)
+            finally:
+                duration.observe(time.perf_counter() - started)
 
 
 class _Abandoned(Exception):
