@@ -13,9 +13,8 @@ import ssl
 import zlib
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -43,8 +42,7 @@ class _Unused(NotAnswered):
     """A kept connection was closed before a byte of the answer came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A whole answer; the names of the headers are in lower case."""
 
     status: int
@@ -321,15 +319,15 @@ def _lines(headers: Mapping[str, str]) -> str:
     # A client's value must not become a header, or a request, of its own.
     if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
         raise ValueError("A header's value has a line break.")
-    for name in headers:
-        _check_name(name)
+    _check_names(tuple(headers))
     return lines
 
 
 @lru_cache(maxsize=1024)
-def _check_name(name: str) -> None:
-    if not _TOKEN.fullmatch(name):
-        raise ValueError(f"There cannot be a header {name!r}.")
+def _check_names(names: tuple[str, ...]) -> None:
+    for name in names:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"There cannot be a header {name!r}.")
 
 
 def _encoded(head: str) -> bytes:

@@ -332,7 +332,7 @@ def _response(
         raise _no_graphql(subgraph, status)
     data = payload.get("data")
     errors = payload.get("errors") or ()
-    if not isinstance(data, dict | None) or not _is_errors(errors):
+    if not (data is None or isinstance(data, dict)) or (errors and not _is_errors(errors)):
         raise _no_graphql(subgraph, status)
     extensions = payload.get("extensions")
     if not isinstance(extensions, dict):
@@ -341,7 +341,7 @@ def _response(
 
 
 def _is_errors(errors: object) -> bool:
-    return isinstance(errors, Sequence) and all(isinstance(error, dict) for error in errors)
+    return isinstance(errors, list) and all(isinstance(error, dict) for error in errors)
 
 
 def _no_graphql(subgraph: str, status: int) -> SubgraphError:
