@@ -7,6 +7,8 @@ same labels has the same plan, always.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Literal
 
@@ -15,7 +17,7 @@ from graphql import OperationType
 from gateway.federation.operation.selection import Operation, Selection
 from gateway.federation.plan import QueryPlan
 from gateway.federation.planner.budget import Budget
-from gateway.federation.planner.choose import LEVEL_COST, choose
+from gateway.federation.planner.choose import choose
 from gateway.federation.planner.emit import emit
 from gateway.federation.planner.errors import PlanningBudgetExceeded, PlanningError
 from gateway.federation.planner.fetches import Fetches
@@ -23,14 +25,17 @@ from gateway.federation.planner.graph import Node, QueryGraph
 from gateway.federation.planner.keys import Keys
 from gateway.federation.planner.normalize import normalize_root
 from gateway.federation.planner.optimize import optimize
-from gateway.federation.planner.paths import ENTRY_COST, Path
+from gateway.federation.planner.paths import ENTRY_COST, LEVEL_COST, Group, Path
 from gateway.federation.planner.search import Search
 from gateway.federation.supergraph import Supergraph
 
-__all__ = ["BUDGET", "PlanningBudgetExceeded", "PlanningError", "plan"]
+__all__ = ["BUDGET", "PlanningBudgetExceeded", "PlanningError", "forget", "plan"]
 
 BUDGET = 50_000
 """Steps after which planning is cut off."""
+
+_Way = tuple[int, list[tuple[str, list[Group]]]]
+"""What mutations weigh, and the subgraph and the groups of each."""
 
 _NO_LABELS: Mapping[str, bool] = MappingProxyType({})
 
@@ -52,6 +57,13 @@ def plan(
         return _plan(_query_graph(supergraph, labels), operation, Budget(budget))
     except RecursionError:
         raise PlanningBudgetExceeded("The operation is too deep to plan.") from None
+
+
+def forget(supergraph: Supergraph) -> None:
+    """Free what was kept of a supergraph, when nobody will plan with it any more."""
+    for graph in supergraph.derived.values():
+        if isinstance(graph, QueryGraph):
+            graph.take_apart()
 
 
 def _plan(graph: QueryGraph, operation: Operation, budget: Budget) -> QueryPlan:
@@ -106,26 +118,27 @@ def _add_in_order(
 ) -> None:
     """Root fields one after another, each by one subgraph: asking two would do it twice.
 
-    Of all ways to hand them out the cheapest is kept, where a field that stays
-    with the subgraph of the one before shares its fetch, and any other waits for it.
+    Of all ways to hand them out the one of fewest levels is kept, where a field that
+    stays with the subgraph of the one before shares its fetch, and any other waits for it.
     """
-    ways: dict[str | None, tuple[int, list[Path]]] = {None: (0, [])}
+    ways: dict[tuple[str | None, int], _Way] = {(None, 0): (0, [])}
     for selection in selections:
         found = {node.graph: search.walk([Path.entry(node)], [selection]) for node in entries}
-        chosen = {
-            graph: choose(groups, budget) for graph, groups in found.items() if groups is not None
-        }
-        if not chosen:
+        resolved = {graph: groups for graph, groups in found.items() if groups is not None}
+        if not resolved:
             raise PlanningError(search.unresolved)
-        ways = {
-            graph: min(
-                (
-                    (before + cost + (LEVEL_COST if last != graph else -ENTRY_COST), paths + more)
-                    for last, (before, paths) in ways.items()
-                ),
-                key=lambda way: way[0],
-            )
-            for graph, (more, cost) in chosen.items()
-        }
-    for path in min(ways.values(), key=lambda way: way[0])[1]:
-        fetches.add(path)
+        further: dict[tuple[str | None, int], _Way] = {}
+        for graph, groups in resolved.items():
+            weight = choose(groups, budget)[1]
+            for (last, levels), (before, chosen) in ways.items():
+                below = weight // LEVEL_COST
+                added = weight + LEVEL_COST
+                if graph == last:
+                    added = weight - ENTRY_COST - min(levels, below) * LEVEL_COST
+                    below = max(levels, below)
+                if (graph, below) not in further or before + added < further[graph, below][0]:
+                    further[graph, below] = before + added, [*chosen, (graph, groups)]
+        ways = further
+    for _, run in groupby(min(ways.values(), key=itemgetter(0))[1], key=itemgetter(0)):
+        for path in choose([group for _, groups in run for group in groups], budget)[0]:
+            fetches.add(path)

@@ -6,7 +6,8 @@ fetches these take), each counted once however many paths share it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.federation.plan import AT_ONCE, Part
@@ -15,6 +16,7 @@ from gateway.federation.planner.graph import NO_KEY
 from gateway.federation.planner.paths import (
     ENTRY_COST,
     JUMP_COST,
+    LEVEL_COST,
     Cast,
     Enter,
     Group,
@@ -24,9 +26,9 @@ from gateway.federation.planner.paths import (
     Select,
 )
 
-__all__ = ["LEVEL_COST", "choose"]
+__all__ = ["choose"]
 
-LEVEL_COST = 100
+_WAIT_COST = 100
 """What each level of waiting weighs: it decides between plans of as many fetches."""
 _CALL_COST = 10
 """What an entity call weighs that shares its request with others."""
@@ -34,12 +36,65 @@ _CALL_COST = 10
 
 def choose(groups: Sequence[Group], budget: Budget) -> tuple[list[Path], int]:
     """The chosen leaf paths in the order of the groups, and their weight together."""
-    best = _Choice(groups, _Atoms(), budget)
+    atoms = _Atoms()
+    is_free = any(len(group.options) > 1 for group in groups)
+    if is_free:
+        last = max(_soonest(group, atoms) for group in groups)
+        groups = [_in_time(group, atoms, last) for group in groups]
+    best = _Choice(groups, atoms, budget)
+    if is_free:
+        best.look_around()
     best.pick(range(len(groups)))
-    if any(len(group.options) > 1 for group in groups):
+    if is_free:
         while best.improve() | best.eliminate():
             pass
-    return [path for paths in best.chosen for path in paths], best.weight
+    levels = max((atoms.levels[atom] for atom in best.uses), default=0)
+    weight = best.weight + levels * (LEVEL_COST - _WAIT_COST)
+    return [way.path for ways in best.chosen for way in ways], weight
+
+
+def _soonest(group: Group, atoms: _Atoms) -> int:
+    """The level on which all of a group can be had."""
+    return min(_level(option, atoms) for option in group.options)
+
+
+def _level(option: Option, atoms: _Atoms) -> int:
+    if option.path is not None:
+        return atoms.levels[atoms.of(option.path).atom]
+    return max(_soonest(group, atoms) for group in option.groups)
+
+
+def _in_time(group: Group, atoms: _Atoms, last: int) -> Group:
+    """A group without the options on which it would be late.
+
+    Some field is on the level ``last`` in any case.  None is later than that, or
+    than by its nearest way: that of the fewest calls, apart from what they require.
+    """
+    last = max(last, min(_near(option, atoms) for option in group.options)[1])
+    options = [option for option in group.options if _level(option, atoms) <= last]
+    return Group(
+        tuple(
+            option
+            if option.path is not None
+            else Option(groups=tuple(_in_time(inner, atoms, last) for inner in option.groups))
+            for option in options
+        )
+    )
+
+
+def _near(option: Option, atoms: _Atoms) -> tuple[int, int]:
+    if option.path is not None:
+        end = atoms.of(option.path)
+        return end.hops, atoms.levels[end.atom]
+    return max(min(_near(one, atoms) for one in group.options) for group in option.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A path, and its atoms."""
+
+    path: Path
+    atoms: frozenset[int]
 
 
 @dataclass(slots=True)
@@ -55,15 +110,31 @@ class _Choice:
     uses: dict[int, int] = field(default_factory=dict)
     without: int | None = None
     weight: int = 0
-    chosen: list[list[Path]] = field(init=False)
+    wanted: Counter[int] = field(default_factory=Counter)
+    chosen: list[list[_Way]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.chosen = [[] for _ in self.groups]
 
+    def look_around(self) -> None:
+        """Count for each fetch how many groups could share it."""
+        weights = self.atoms.weights
+        for group in self.groups:
+            paths = (option.path for option in group.options if option.path is not None)
+            atoms = {atom for path in paths for atom in self.atoms.of(path).atoms}
+            self.wanted.update(atom for atom in atoms if weights[atom] == JUMP_COST)
+
     def pick(self, indexes: Iterable[int]) -> bool:
-        """Greedily: groups with the least freedom first, each by its marginal weight."""
+        """Greedily: groups with the least freedom first, each by its marginal weight.
+
+        Among equals, by fetches that many groups could share.
+        """
         for index in sorted(indexes, key=lambda index: len(self.groups[index].options)):
-            best = self._best(self.groups[index])
+            group = self.groups[index]
+            if len(group.options) > 1:
+                best = self._best(group, self._promise)
+            else:
+                best = next(self._ways(group.options[0]), None)
             if best is None:
                 return False
             self._add(index, best)
@@ -73,19 +144,18 @@ class _Choice:
         """Reconsider each choice in the light of all the others."""
         improved = False
         for index, group in enumerate(self.groups):
-            if len(group.options) > 1:
-                before, weight = self.chosen[index], self.weight
-                self._remove(index)
-                best = self._best(group) or before
-                self._add(index, min(best, before, key=self._marginal))
-                improved |= self.weight < weight
+            before, weight = self.chosen[index], self.weight
+            self._remove(index)
+            best = self._best(group, self._marginal) or before
+            self._add(index, min(best, before, key=self._marginal))
+            improved |= self.weight < weight
         return improved
 
     def eliminate(self) -> bool:
         """Do without that fetch or level without which all the rest weighs least."""
         before = best = self._state()
-        for atom in sorted(atom for atom, count in before[2].items() if count):
-            if self.atoms.weights[atom] >= LEVEL_COST:
+        for atom in sorted(self.uses):
+            if self.atoms.weights[atom] >= _WAIT_COST:
                 if self._do_without(atom) and self.weight < best[0]:
                     best = self._state()
                 self._restore(before)
@@ -97,8 +167,8 @@ class _Choice:
         self.budget.spend(len(self.groups))
         affected = [
             index
-            for index, paths in enumerate(self.chosen)
-            if any(atom in self.atoms.of(path)[1] for path in paths)
+            for index, ways in enumerate(self.chosen)
+            if any(atom in way.atoms for way in ways)
         ]
         for index in affected:
             self._remove(index)
@@ -109,55 +179,72 @@ class _Choice:
         self.without = None
         return complete
 
-    def _state(self) -> tuple[int, list[list[Path]], dict[int, int]]:
+    def _state(self) -> tuple[int, list[list[_Way]], dict[int, int]]:
         return self.weight, list(self.chosen), dict(self.uses)
 
-    def _restore(self, state: tuple[int, list[list[Path]], dict[int, int]]) -> None:
+    def _restore(self, state: tuple[int, list[list[_Way]], dict[int, int]]) -> None:
         self.weight, chosen, uses = state
         self.chosen, self.uses = list(chosen), dict(uses)
 
-    def _best(self, group: Group) -> list[Path] | None:
-        """The paths that add least, the first among equals."""
-        if len(group.options) == 1:
-            return self._paths(group.options[0])
+    def _best(
+        self, group: Group, key: Callable[[list[_Way]], int | tuple[int, ...]]
+    ) -> list[_Way] | None:
+        """The ways that are least, the first among equals."""
         self.budget.spend(len(group.options))
-        found = [paths for option in group.options if (paths := self._paths(option)) is not None]
-        return min(found, key=self._marginal, default=None)
+        found = [ways for option in group.options for ways in self._ways(option)]
+        return min(found, key=key, default=None)
 
-    def _paths(self, option: Option) -> list[Path] | None:
+    def _ways(self, option: Option) -> Iterator[list[_Way]]:
         if option.path is None:
             uses = dict(self.uses)
             inner = _Choice(option.groups, self.atoms, self.budget, uses, self.without)
-            if not inner.pick(range(len(option.groups))):
-                return None
-            return [path for paths in inner.chosen for path in paths]
-        if self.without is not None and self.without in self.atoms.of(option.path)[1]:
-            return None
-        return [option.path]
+            if inner.pick(range(len(option.groups))):
+                yield [way for ways in inner.chosen for way in ways]
+            return
+        for atoms in self.atoms.ways(option.path, self.uses):
+            if self.without not in atoms:
+                yield [_Way(option.path, atoms)]
 
-    def _add(self, index: int, paths: list[Path]) -> None:
-        self.chosen[index] = paths
+    def _add(self, index: int, chosen: list[_Way]) -> None:
+        self.chosen[index] = chosen
         uses, weights = self.uses, self.atoms.weights
-        for path in paths:
-            for atom in self.atoms.of(path)[1]:
-                count = uses.get(atom, 0)
-                if not count:
+        for way in chosen:
+            for atom in way.atoms:
+                if atom not in uses:
                     self.weight += weights[atom]
-                uses[atom] = count + 1
+                uses[atom] = uses.get(atom, 0) + 1
 
     def _remove(self, index: int) -> None:
         uses, weights = self.uses, self.atoms.weights
-        for path in self.chosen[index]:
-            for atom in self.atoms.of(path)[1]:
+        for way in self.chosen[index]:
+            for atom in way.atoms:
                 uses[atom] -= 1
                 if not uses[atom]:
+                    del uses[atom]
                     self.weight -= weights[atom]
 
-    def _marginal(self, paths: Iterable[Path]) -> int:
-        """What the paths would add to the weight."""
-        uses, weights = self.uses, self.atoms.weights
-        new = {atom for path in paths for atom in self.atoms.of(path)[1] if not uses.get(atom)}
-        return sum(weights[atom] for atom in new)
+    def _new(self, ways: Iterable[_Way]) -> set[int]:
+        return set[int]().union(*(way.atoms.difference(self.uses) for way in ways))
+
+    def _marginal(self, ways: Iterable[_Way]) -> int:
+        """What the ways would add to the weight."""
+        return sum(map(self.atoms.weights.__getitem__, self._new(ways)))
+
+    def _promise(self, ways: list[_Way]) -> tuple[int, ...]:
+        """What the ways would add, and how much of it others could share."""
+        weight = self._marginal(ways)
+        shared = sum(map(self.wanted.__getitem__, self._new(ways)))
+        return weight // JUMP_COST, -shared, weight
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where a path ends: its last atom, the fetch it ends in, all its atoms."""
+
+    atom: int
+    fetch: int
+    atoms: frozenset[int]
+    hops: int
 
 
 @dataclass(slots=True)
@@ -166,53 +253,71 @@ class _Atoms:
 
     All entity calls of one level to one subgraph for one part become one request,
     so that is what a fetch is here.  Each level there is at all counts as well.
+    ``kin`` are the fetches of the same subgraph and part on all levels.
     """
 
     ids: dict[object, int] = field(default_factory=dict)
     weights: list[int] = field(default_factory=lambda: [0])
     levels: list[int] = field(default_factory=lambda: [0])
     parts: list[Part] = field(default_factory=lambda: [AT_ONCE])
-    sets: dict[tuple[int, Path], tuple[int, frozenset[int]]] = field(default_factory=dict)
+    ends: dict[tuple[int, Path], _End] = field(default_factory=dict)
+    kin: dict[int, list[int]] = field(default_factory=dict)
+    families: dict[tuple[str, Part], list[int]] = field(default_factory=dict)
 
-    def of(self, path: Path, anchor: int = 0) -> tuple[int, frozenset[int]]:
-        """The atom a path ends on and all its atoms, when it starts at an anchor."""
-        if (anchor, path) not in self.sets:
-            self.sets[anchor, path] = self._of(path, anchor)
-        return self.sets[anchor, path]
+    def of(self, path: Path, anchor: int = 0) -> _End:
+        """Where a path ends, when it starts at an anchor."""
+        if (anchor, path) not in self.ends:
+            self.ends[anchor, path] = self._of(path, anchor)
+        return self.ends[anchor, path]
 
-    def _of(self, path: Path, anchor: int) -> tuple[int, frozenset[int]]:
+    def ways(self, path: Path, uses: Mapping[int, int]) -> Iterator[frozenset[int]]:
+        """The atoms of a path; and those when its last call waits for a later fetch there is."""
+        end = self.of(path)
+        yield end.atoms
+        for later in self.kin.get(end.fetch, ()):
+            if later in uses and self.levels[later] > self.levels[end.fetch]:
+                wait = self.ids[self.levels[later]]
+                yield end.atoms - {end.fetch} | {later, wait}
+
+    def _of(self, path: Path, anchor: int) -> _End:
         step = path.step
         if isinstance(step, Enter):
             fetch = self._intern((step.node, step.part), ENTRY_COST, 0, step.part)
-            return fetch, frozenset((fetch,))
+            return _End(fetch, fetch, frozenset((fetch,)), 0)
         if path.parent is None:
-            return anchor, frozenset()
-        before, atoms = self.of(path.parent, anchor)
-        level, part = self.levels[before], self.parts[before]
+            return _End(anchor, 0, frozenset(), 0)
+        before = self.of(path.parent, anchor)
+        level, part = self.levels[before.atom], self.parts[before.atom]
         if isinstance(step, Jump):
-            return self._jump(before, atoms, step)
+            return self._jump(before, step, path.parent.node.graph)
         if isinstance(step, Cast):
-            end = self._intern((before, step.type), 0, level, part)
+            end = self._intern((before.atom, step.type), 0, level, part)
         else:
             assert isinstance(step, Select)
             # Among equal plans, the one that has its data sooner.
             weight = 0 if step.edge is None else 1 + level
-            field = before, step.key, step.name, step.arguments
-            end = self._intern(field, weight, level, part)
-        return end, atoms | {end}
+            identity = before.atom, step.key, step.name, step.arguments
+            end = self._intern(identity, weight, level, part)
+        return _End(end, before.fetch, before.atoms | {end}, before.hops)
 
-    def _jump(self, before: int, atoms: frozenset[int], step: Jump) -> tuple[int, frozenset[int]]:
-        required = [self.of(path, before) for path in step.requirement.paths]
-        level = 1 + max([self.levels[before], *(self.levels[end] for end, _ in required)])
-        part = max(step.part, self.parts[before])
-        end = self._intern((before, step.move, step.requires, part), 0, level, part)
+    def _jump(self, before: _End, step: Jump, source: str) -> _End:
+        at = before.atom
+        required = [self.of(path, at) for path in step.requirement.paths]
+        level = 1 + max([self.levels[at], *(self.levels[end.atom] for end in required)])
+        part = max(step.part, self.parts[at])
+        end = self._intern((at, step.move, step.requires, part), 0, level, part)
         # What is asked of one object by one key is one call, whatever it requires.
-        call = self._intern((before, step.move, level, part), _CALL_COST, level, part)
+        call = self._intern((at, step.move, level, part), _CALL_COST, level, part)
+        wait = self._intern(level, _WAIT_COST, level, AT_ONCE)
+        atoms = before.atoms.union((end, call, wait), *(found.atoms for found in required))
+        graph = step.move.target.graph
         # Only entity calls share a request.
         alone = end if step.move.key is NO_KEY else None
-        fetch = self._intern((step.move.target.graph, level, alone, part), JUMP_COST, level, part)
-        wait = self._intern(level, LEVEL_COST, level, AT_ONCE)
-        return end, atoms.union((end, call, fetch, wait), *(found for _, found in required))
+        fetch = self._intern((graph, level, alone, part), JUMP_COST, level, part)
+        if alone is None and fetch not in self.kin:
+            self.kin[fetch] = self.families.setdefault((graph, part), [])
+            self.kin[fetch].append(fetch)
+        return _End(end, fetch, atoms | {fetch}, before.hops + (graph != source))
 
     def _intern(self, identity: object, weight: int, level: int, part: Part) -> int:
         atom = self.ids.get(identity)

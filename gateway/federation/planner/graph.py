@@ -98,6 +98,12 @@ class QueryGraph:
         self._nodes: dict[tuple[str, str], Node] = {}
         self._provided: dict[tuple[Selection, ...], Provided] = {(): NOTHING_PROVIDED}
 
+    def take_apart(self) -> None:
+        """Free the nodes, which lead to one another, when nobody will plan with them any more."""
+        for node in self._nodes.values():
+            node.edges.clear()
+            node.moves = None
+
     def root_type(self, kind: OperationType) -> str | None:
         """The name of the type an operation of this kind starts on."""
         root = self.supergraph.schema.get_root_type(kind)

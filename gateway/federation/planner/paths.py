@@ -13,6 +13,7 @@ from gateway.federation.planner.graph import NOTHING_PROVIDED, Edge, Move, Node,
 __all__ = [
     "ENTRY_COST",
     "JUMP_COST",
+    "LEVEL_COST",
     "TYPENAME_STEP",
     "Cast",
     "Enter",
@@ -25,6 +26,8 @@ __all__ = [
     "Step",
 ]
 
+LEVEL_COST = 1_000_000
+"""What each level of waiting weighs: more than all fetches, which decide between plans as deep."""
 ENTRY_COST = 1000
 JUMP_COST = 1000
 
@@ -87,7 +90,8 @@ class Path:
     A path without ``step`` is the start of a relative search.  ``members`` are the
     object types a value found here can have.  ``excluded`` subgraphs may not be
     entered for what is searched at this position: they are the ones whose keys are
-    being searched.  ``cost`` is that of the calls: all else is alike on every way.
+    being searched.  ``cost`` is that of the levels and the calls: all else is alike on
+    every way.
     ``part`` is the part of the answer that it is searched for, ``postponed`` until
     an entity call of its own.
     """
@@ -158,7 +162,7 @@ class Path:
             step=step,
             node=step.move.target,
             provided=NOTHING_PROVIDED,
-            cost=self.cost + JUMP_COST + step.requirement.cost,
+            cost=self.cost + LEVEL_COST + JUMP_COST + step.requirement.cost,
             postponed=False,
         )
 

@@ -24,6 +24,7 @@ from gateway.federation.planner.graph import (
 )
 from gateway.federation.planner.normalize import TYPENAME, normalize
 from gateway.federation.planner.paths import (
+    LEVEL_COST,
     TYPENAME_STEP,
     Group,
     Jump,
@@ -246,6 +247,7 @@ class Search:
             self._resolves(path.node, path.provided, type_, field.name)
             for type_ in path.node.members
         )
+        at_hand: set[Node] = set()
         for move in self._graph.moves(path.node):
             target = move.target
             edge = self._graph.edge(target, field.name)
@@ -262,8 +264,14 @@ class Search:
                 continue
             self._budget.spend(1)
             jumped = self._jump(path, move, edge.rule.requires)
-            if jumped is not None:
-                yield self._take(jumped, field, edge)
+            if jumped is None:
+                continue
+            if jumped.cost - path.cost < 2 * LEVEL_COST:
+                # A key more of those that are at hand makes no difference.
+                if target in at_hand:
+                    continue
+                at_hand.add(target)
+            yield self._take(jumped, field, edge)
 
     def _may_ask_again(self, path: Path, move: Move) -> bool:
         """Whether a deferred part can leave and come back: with a key that every object has."""
