@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DOWNSTREAM_ERROR",
+    "accounts_for",
+    "asked_at",
     "client_error",
     "entity_errors",
     "root_errors",
@@ -71,7 +73,7 @@ def entity_errors(
     """Yield an entity fetch's errors, each once for every place its entity has in the response.
 
     ``calls`` maps the response key of each `_entities` call to where its
-    results go.
+    results go.  What does not say which entity it is about may be about any.
     """
     places: dict[str, list[list[ResponsePath]]] = {}
     for error in errors:
@@ -83,10 +85,34 @@ def entity_errors(
             if index < len(places[alias]):
                 found = [[*place, *rest] for place in places[alias][index]]
         if not found:
-            positions, _ = calls.get(alias) or next(iter(calls.values()))
-            found = [positions[0].prefix()]
+            found = asked_at([calls[alias]] if alias in calls else calls.values())
         for path in found:
             yield _translate(error, subgraph, undo_aliases(path, aliases))
+
+
+def asked_at(
+    calls: Iterable[tuple[Sequence[Position], Batch]], *, start: int = 0
+) -> list[ResponsePath]:
+    """Return where `_entities` calls ask for something, as far as that has no index.
+
+    Only the representations from ``start`` on count.
+    """
+    paths: list[ResponsePath] = []
+    for positions, batch in calls:
+        for position, indexes in zip(positions, batch.indexes, strict=True):
+            path = position.prefix()
+            if path not in paths and any(index >= start for index in indexes):
+                paths.append(path)
+    return paths
+
+
+def accounts_for(errors: Iterable[Mapping[str, Any]], alias: str, count: int) -> bool:
+    """Return whether an error says why there are only so many results under ``alias``."""
+    for error in errors:
+        told, index, _ = _entity_path(_path_of(error))
+        if told in ("", alias) and (index is None or index >= count):
+            return True
+    return False
 
 
 def _path_of(error: Mapping[str, Any]) -> ResponsePath:

@@ -100,8 +100,11 @@ class _Search:
             assert definition is not None
             below = tuple(one.selections for one in same)
             coordinate = f"{type_.name}.{name}"
-            if not self._value(definition.type, below, value.get(key), [*path, key], coordinate):
-                return False
+            here = [*path, key]
+            if self._value(definition.type, below, value.get(key), here, coordinate):
+                continue
+            self._report_null(here, coordinate, is_absent=key not in value)
+            return False
         return True
 
     def _value(
@@ -116,9 +119,19 @@ class _Search:
         if not isinstance(type_, GraphQLNonNull):
             self._nullable(type_, sets, value, path, coordinate)
             return True
-        if self._nullable(type_.of_type, sets, value, path, coordinate):
+        return self._nullable(type_.of_type, sets, value, path, coordinate)
+
+    def _item(
+        self,
+        type_: GraphQLOutputType,
+        sets: Sets,
+        value: Any,
+        path: ResponsePath,
+        coordinate: str,
+    ) -> bool:
+        if self._value(type_, sets, value, path, coordinate):
             return True
-        self._report(path, f"Cannot return null for non-nullable field {coordinate}.")
+        self._report_null(path, coordinate)
         return False
 
     def _nullable(
@@ -136,7 +149,7 @@ class _Search:
             if type(value) is not list:
                 return self._unfit(path, f"Expected a list for field {coordinate}.")
             items = [
-                self._value(type_.of_type, sets, inner, [*path, index], coordinate)
+                self._item(type_.of_type, sets, inner, [*path, index], coordinate)
                 for index, inner in enumerate(value)
             ]
             return all(items)
@@ -174,8 +187,17 @@ class _Search:
         self._report(path, message)
         return False
 
-    def _report(self, path: ResponsePath, message: str) -> None:
-        if len(self.found) >= MAX_ERRORS or any(_related(path, one) for one in self.known):
+    def _report_null(self, path: ResponsePath, coordinate: str, *, is_absent: bool = False) -> None:
+        """What is absent came with none of its fetch's answer: an error there is the reason."""
+        reason = path[:-1] if is_absent else path
+        message = f"Cannot return null for non-nullable field {coordinate}."
+        self._report(path, message, reason=reason)
+
+    def _report(
+        self, path: ResponsePath, message: str, *, reason: ResponsePath | None = None
+    ) -> None:
+        reason = path if reason is None else reason
+        if len(self.found) >= MAX_ERRORS or any(_related(reason, one) for one in self.known):
             return
         # The first reason stands for everything that becomes null on the way up.
         self.known.append(path)

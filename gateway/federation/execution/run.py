@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.federation.execution.errors import (
     DOWNSTREAM_ERROR,
     Error,
+    accounts_for,
+    asked_at,
     client_error,
     entity_errors,
     root_errors,
@@ -52,6 +54,8 @@ class FetchReport:
 
 
 Observer = Callable[[FetchReport], None]
+
+_INCOMPLETE = "The subgraph's answer is incomplete."
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +139,12 @@ class Run:
         try:
             return await self.transport.execute(self.request(step, batches))
         except SubgraphError as error:
-            self.fail(step, code=error.code, message=str(error))
+            self.fail(step, batches, code=error.code, message=str(error))
         except Exception:
             # The edge to transports: a fault in one must not take its siblings' answers along.
             logger.exception("federation.transport.failed", extra={"subgraph": step.fetch.subgraph})
-            self.fail(step, code="INTERNAL_SERVER_ERROR", message="Internal server error.")
+            message = "Internal server error."
+            self.fail(step, batches, code="INTERNAL_SERVER_ERROR", message=message)
         return None
 
     def request(self, step: Step, batches: Sequence[Batch] = ()) -> SubgraphRequest:
@@ -150,11 +155,17 @@ class Run:
             variables[call.builder.entities.variable] = batch.values
         return SubgraphRequest(step.fetch, variables, self.context)
 
-    def fail(self, step: Step, *, code: str, message: str) -> None:
-        """Note that a fetch brought nothing."""
-        path = undo_aliases(step.path, self.aliases)
-        error = client_error(message, code=code, subgraph=step.fetch.subgraph, path=path)
-        self.errors.append(error)
+    def fail(self, step: Step, batches: Sequence[Batch] = (), *, code: str, message: str) -> None:
+        """Note that a fetch, or those of its calls that have ``batches``, brought nothing."""
+        calls = zip((call.builder.positions for call in step.calls), batches, strict=False)
+        for path in asked_at(calls) or [step.path]:
+            self._add_error(step, path, code=code, message=message)
+
+    def _add_error(self, step: Step, path: ResponsePath, *, code: str, message: str) -> None:
+        path = undo_aliases(path, self.aliases)
+        self.errors.append(
+            client_error(message, code=code, subgraph=step.fetch.subgraph, path=path)
+        )
 
     def take(self, step: Step, batches: Sequence[Batch], response: SubgraphResponse) -> None:
         """Merge an answer and note its errors."""
@@ -162,18 +173,23 @@ class Run:
         # First the errors: they are located by where the entities are now.
         if response.errors:
             self._note(step, batches, response)
-        if type(response.data) is dict:
-            if step.calls:
-                complete = self._merge_entities(
-                    step, batches, response.data, exclusive=response.exclusive
-                )
-            else:
-                complete = True
-                self._merge_root(step, response.data, exclusive=response.exclusive)
+        data = response.data
+        if type(data) is not dict:
+            if len(self.errors) == before:
+                self.fail(step, batches, code=DOWNSTREAM_ERROR, message=_INCOMPLETE)
+        elif not step.calls:
+            self._merge_root(step, data, exclusive=response.exclusive)
         else:
-            complete = False
-        if not complete and len(self.errors) == before:
-            self.fail(step, code=DOWNSTREAM_ERROR, message="The subgraph's answer is incomplete.")
+            for call, batch in zip(step.calls, batches, strict=True):
+                alias = call.builder.entities.alias
+                results = data.get(alias)
+                if type(results) is not list:
+                    results = []
+                self._merge_entities(step, call, batch, results, exclusive=response.exclusive)
+                missing = len(results) < len(batch.values)
+                if missing and not accounts_for(response.errors, alias, len(results)):
+                    for path in asked_at([(call.builder.positions, batch)], start=len(results)):
+                        self._add_error(step, path, code=DOWNSTREAM_ERROR, message=_INCOMPLETE)
 
     def _note(self, step: Step, batches: Sequence[Batch], response: SubgraphResponse) -> None:
         subgraph = step.fetch.subgraph
@@ -204,34 +220,24 @@ class Run:
             self._merge(one, data, plot, step, step.fetch.output_rewrites, take)
 
     def _merge_entities(
-        self, step: Step, batches: Sequence[Batch], data: Mapping[str, Any], *, exclusive: bool
-    ) -> bool:
-        """Return whether there was a result, if only null, for every representation."""
-        complete = True
-        for call, batch in zip(step.calls, batches, strict=True):
-            entities = call.builder.entities
-            results = data.get(entities.alias)
-            if type(results) is not list:
-                results = []
-            complete = complete and len(results) >= len(batch.values)
-            places = sum(map(len, batch.indexes))
-            # Where every entity is at one place, its result belongs there alone.
-            take = as_it_is if exclusive and places == len(batch.values) else own
-            for plot, indexes, objects in zip(
-                call.plots, batch.indexes, batch.objects, strict=True
-            ):
-                pairs = [
-                    (target, results[index])
-                    for index, target in zip(indexes, objects, strict=True)
-                    if index < len(results) and type(results[index]) is dict
-                ]
-                if plot or entities.output_rewrites:
-                    for target, result in pairs:
-                        self._merge(target, result, plot, step, entities.output_rewrites, take)
-                else:
-                    for target, result in pairs:
-                        target.update(result)
-        return complete
+        self, step: Step, call: Call, batch: Batch, results: Sequence[Any], *, exclusive: bool
+    ) -> None:
+        entities = call.builder.entities
+        places = sum(map(len, batch.indexes))
+        # Where every entity is at one place, its result belongs there alone.
+        take = as_it_is if exclusive and places == len(batch.values) else own
+        for plot, indexes, objects in zip(call.plots, batch.indexes, batch.objects, strict=True):
+            pairs = [
+                (target, results[index])
+                for index, target in zip(indexes, objects, strict=True)
+                if index < len(results) and type(results[index]) is dict
+            ]
+            if plot or entities.output_rewrites:
+                for target, result in pairs:
+                    self._merge(target, result, plot, step, entities.output_rewrites, take)
+            else:
+                for target, result in pairs:
+                    target.update(result)
 
     def _merge(
         self,

@@ -76,9 +76,9 @@ async def test_invented_response_keys_are_undone() -> None:
 @pytest.mark.parametrize(
     "path", [None, [], ["_entities"], ["_entities", 99], ["other", 0], "odd", [3]]
 )
-async def test_an_error_without_a_usable_path_belongs_to_the_position(path: Any) -> None:
-    (found,) = await errors_of(error(path))
-    assert found["path"] == ["books"]
+async def test_an_error_without_a_usable_path_belongs_to_every_position(path: Any) -> None:
+    found = await errors_of(error(path))
+    assert [one["path"] for one in found] == [["books"], ["b"]]
 
 
 async def test_an_error_may_be_all_there_is() -> None:
@@ -91,7 +91,7 @@ async def test_an_error_may_be_all_there_is() -> None:
         ],
         "b": [{"id": "1", "inStock": None}],
     }
-    assert len(response.errors) == 1
+    assert [one["path"] for one in response.errors] == [["books"], ["b"]]
 
 
 async def test_malformed_errors_are_made_proper() -> None:
@@ -103,12 +103,42 @@ async def test_malformed_errors_are_made_proper() -> None:
     assert found["extensions"]["code"] == "DOWNSTREAM_SERVICE_ERROR"
 
 
-@pytest.mark.parametrize("data", [None, {}, {"_entities": None}, {"_entities": [None]}, "nonsense"])
-async def test_an_answer_that_is_too_short_is_one_error(data: Any) -> None:
+@pytest.mark.parametrize(
+    ("data", "paths"),
+    [
+        (None, [["books"], ["b"]]),
+        ({}, [["books"], ["b"]]),
+        ({"_entities": None}, [["books"], ["b"]]),
+        ("nonsense", [["books"], ["b"]]),
+        # The one that is there is that of both places.
+        ({"_entities": [None]}, [["books"]]),
+    ],
+)
+async def test_an_answer_that_is_too_short_is_an_error_where_something_is_missing(
+    data: Any, paths: list[Any]
+) -> None:
     response, _ = await run(SOURCE, {ROOT: FOUND, hop(): answer(data)})
     assert [(one["message"], one["path"]) for one in response.errors] == [
-        ("The subgraph's answer is incomplete.", ["books"])
+        ("The subgraph's answer is incomplete.", path) for path in paths
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_reason"),
+    [
+        (["_entities", 0, "inStock"], False),
+        (["other", 1], False),
+        (["_entities", 1], True),
+        (["_entities"], True),
+        (None, True),
+    ],
+)
+async def test_what_is_missing_is_told_unless_an_error_says_why(path: Any, is_reason: bool) -> None:
+    response, _ = await run(
+        SOURCE, {ROOT: FOUND, hop(): answer({"_entities": [None]}, error(path))}
+    )
+    invented = [one for one in response.errors if one["message"] != "broken"]
+    assert [one["path"] for one in invented] == ([] if is_reason else [["books"]])
 
 
 async def test_a_root_error_keeps_its_path() -> None:
@@ -146,9 +176,10 @@ async def test_a_fault_of_a_transport_says_nothing_of_itself(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     response, _ = await run(SOURCE, {ROOT: FOUND, hop(): RuntimeError("a secret")})
-    (found,) = response.errors
-    assert found["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "serviceName": "inventory"}
-    assert "a secret" not in str(found)
+    assert [one["path"] for one in response.errors] == [["books"], ["b"]]
+    for found in response.errors:
+        assert found["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "serviceName": "inventory"}
+        assert "a secret" not in str(found)
     assert "a secret" in caplog.text
     assert response.data is not None
     assert response.data["books"][0]["id"] == "1"

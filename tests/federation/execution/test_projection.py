@@ -54,6 +54,31 @@ async def test_many_keys_come_in_the_clients_order_too() -> None:
         assert len(response.errors) == 1
 
 
+@pytest.mark.parametrize(
+    ("known", "reasons"),
+    [
+        # What else the same answer lacks has the same reason.
+        (["me", "name"], 0),
+        (["me"], 0),
+        (["you", "name"], 1),
+    ],
+)
+async def test_what_an_answer_lacks_is_accounted_for_by_its_errors(
+    known: list[str], reasons: int
+) -> None:
+    error = {"message": "broken", "path": known}
+    response = await project("{ me { name id } }", {"me": {}}, error)
+    assert response.data == {"me": None}
+    assert len(response.errors) == 1 + reasons
+
+
+async def test_a_null_beside_an_error_is_told_of_its_own() -> None:
+    error = {"message": "broken", "path": ["me", "name"]}
+    response = await project("{ me { name id } }", {"me": {"name": None, "id": None}}, error)
+    assert response.data == {"me": None}
+    assert len(response.errors) == 2
+
+
 async def test_what_is_absent_is_null() -> None:
     assert (await project("{ me { name } node(id: 1) { id } }", {"me": {}})).data == {
         "me": {"name": None},
