@@ -114,5 +114,5 @@ def _keys(selections: Sequence[RequireSelection]) -> Iterator[str]:
     for selection in selections:
         if not isinstance(selection, RequireField):
             yield from _keys(selection.selections)
-        elif selection.is_key and selection.name != "__typename":
+        elif selection.is_key and not selection.may_be_null and selection.name != "__typename":
             yield selection.name

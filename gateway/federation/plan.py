@@ -60,6 +60,8 @@ class RequireField:
     selections: tuple[RequireSelection, ...] = ()
     is_key: bool = False
     """Part of the entity's key: absent or null means there is nothing to ask."""
+    may_be_null: bool = False
+    """A part of the key that may be null where it is sent to, unless every part is."""
 
 
 @dataclass(frozen=True, slots=True)

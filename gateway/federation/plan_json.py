@@ -145,6 +145,8 @@ def _requires_out(selections: Sequence[RequireSelection]) -> list[Json]:
             item["selections"] = _requires_out(one.selections)
         if one.is_key:
             item["isKey"] = True
+        if one.may_be_null:
+            item["mayBeNull"] = True
         written.append(item)
     return written
 
@@ -271,7 +273,9 @@ class _Reader:
             name = item["name"]
             key = item.get("alias") or name
             is_key = bool(item.get("isKey")) or key in key_fields
-            found.append(RequireField(name, key, self._requires(inner, "", subgraph), is_key))
+            inner_read = self._requires(inner, "", subgraph)
+            may_be_null = bool(item.get("mayBeNull"))
+            found.append(RequireField(name, key, inner_read, is_key, may_be_null))
         return tuple(found)
 
 

@@ -360,6 +360,12 @@ def dump(fetch: Fetch) -> tuple[Any, ...]:
     return tuple(getattr(fetch, name) for name in Fetch.__slots__)
 
 
+def test_a_part_of_a_key_that_may_be_null_is_written_so() -> None:
+    region = RequireField("region", "region", is_key=True, may_be_null=True)
+    plan = QueryPlan((ROOT, hop(1, "labels", "weight", 0, calls=(entities(region),))))
+    assert plan_from_json(plan_to_json(plan)) == plan
+
+
 def test_the_json_has_apollos_form() -> None:
     assert plan_to_json(CHAIN)["node"]["nodes"][2] == snapshot(
         {

@@ -133,17 +133,28 @@ def _compile_builder(
     literals made by `repr`.
     """
     sent_as, nested_setters = _sent_type(type_name, setters, possible_types)
-    scope: dict[str, Any] = {"ABSENT": _ABSENT, "freeze": _freeze, "Incomplete": _Incomplete}
+    scope: dict[str, Any] = {
+        "ABSENT": _ABSENT,
+        "Incomplete": _Incomplete,
+        "freeze": _freeze,
+        "is_nothing": _is_nothing,
+    }
     lines = [
         "def build(objects, known, values, indexes, kept):",
         " for one in objects:",
         "  get = one.get",
     ]
-    parts, optional = [repr(sent_as)], []
+    parts, optional, nullable = [repr(sent_as)], [], []
     for number, field in enumerate(fields):
         local = f"v{number}"
-        if field.is_key:
+        if field.is_key and not field.may_be_null:
             lines += [f"  {local} = get({field.name!r})", f"  if {local} is None: continue"]
+        elif field.is_key:
+            lines += [
+                f"  {local} = get({field.name!r}, ABSENT)",
+                f"  if {local} is ABSENT: continue",
+            ]
+            nullable.append(local)
         else:
             lines += [f"  {local} = get({field.name!r}, ABSENT)"]
             optional.append((local, field.key))
@@ -158,7 +169,9 @@ def _compile_builder(
         else:
             # What a custom scalar tells apart is equal in Python: 1, 1.0 and true.
             parts += [local, f"{local}.__class__"]
-    if fields and len(optional) == len(fields):
+    if nullable and len(nullable) == sum(field.is_key for field in fields):
+        lines.append(f"  if {' and '.join(f'is_nothing({local})' for local in nullable)}: continue")
+    elif fields and len(optional) == len(fields):
         nothing = " and ".join(f"({local} is None or {local} is ABSENT)" for local, _ in optional)
         lines.append(f"  if {nothing}: continue")
     entries = [f'"__typename": {sent_as!r}']
@@ -229,12 +242,19 @@ class _NestedCopy:
         copy: dict[str, Any] = {}
         for one in _flatten(field.selections, type_name, self._possible_types):
             inner = value.get(one.name, _ABSENT)
-            if inner is _ABSENT or (inner is None and one.is_key):
+            if inner is _ABSENT or (inner is None and one.is_key and not one.may_be_null):
                 if one.is_key or field.is_key:
                     raise _Incomplete
                 continue
             copy[one.key] = self._copy(inner, one)
         return copy
+
+
+def _is_nothing(value: Any) -> bool:
+    """Return whether a part of a key identifies nothing: it is null, or all in it is."""
+    if type(value) is dict:
+        return all(_is_nothing(inner) for key, inner in value.items() if key != "__typename")
+    return value is None
 
 
 def _freeze(value: Any) -> Any:

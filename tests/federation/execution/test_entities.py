@@ -135,6 +135,34 @@ async def test_a_key_of_nullable_parts_needs_one_that_is_there() -> None:
     ]
 
 
+async def test_a_part_of_a_key_may_be_null_where_its_subgraph_allows_that() -> None:
+    code = RequireField("code", "code", is_key=True, may_be_null=True)
+    books = [
+        {"__typename": "Book", "id": "1", "code": "x"},
+        {"__typename": "Book", "id": "2", "code": None},
+        {"__typename": "Book", "id": "3"},
+        {"__typename": "Book", "id": None, "code": "x"},
+    ]
+    assert await asked({"books": books}, requires=(ID, code)) == books[:2]
+
+
+async def test_a_key_of_which_all_is_null_is_none() -> None:
+    size = RequireField("size", "size", is_key=True, may_be_null=True)
+    key = (
+        RequireField("code", "code", is_key=True, may_be_null=True),
+        RequireField("dimensions", "dimensions", (TYPENAME, size), is_key=True, may_be_null=True),
+        RequireField("price", "price"),
+    )
+
+    def book(code: Any, dimensions: Any) -> dict[str, Any]:
+        return {"__typename": "Book", "code": code, "dimensions": dimensions, "price": 1}
+
+    nothing = {"__typename": "Dimensions", "size": None}
+    something = {"__typename": "Dimensions", "size": 2}
+    books = [book(None, nothing), book(None, None), book(None, something), book(1, nothing)]
+    assert await asked({"books": books}, requires=key) == books[2:]
+
+
 async def test_a_typename_alone_can_be_a_representation() -> None:
     assert await asked({"books": [{"__typename": "Book"}]}, requires=()) == [{"__typename": "Book"}]
 
