@@ -5,7 +5,8 @@ asks the planners of Hive Router and of Apollo Gateway, from the packages that
 `./nexus bench --peers` installs, and keeps the figures of those plans that are
 right: every document valid where it is sent, no field asked of a subgraph that
 only declares it or that needs more data for it, mutations in order, and the
-same answer as ours.
+same answer as ours.  With `--fresh N` it compares ours with theirs over N
+random supergraphs, from a seed that can be given, and writes nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import click
 from graphql import (
     DocumentNode,
     FieldNode,
@@ -48,14 +50,33 @@ from gateway.federation.supergraph import Supergraph
 from tests.federation.areas import areas
 from tests.federation.operations import ARGUMENTS, random_operation
 from tests.federation.printing import print_operation
+from tests.federation.random_supergraphs import random_selections, random_supergraph, written
 from tests.federation.subgraphs import InMemory
 from tests.federation.suites import FOLDER, Area
 from tests.federation.world import WORLD
 
-__all__ = ["AUDIT", "RANDOM", "Asked", "random_operations", "size"]
+__all__ = [
+    "AUDIT",
+    "MANY_KEYS",
+    "RANDOM",
+    "Asked",
+    "asked_of",
+    "checksum",
+    "many_keys",
+    "random_operations",
+    "size",
+    "supergraph_of",
+]
 
 AUDIT = FOLDER / "reference_plans.json"
 RANDOM = Path(__file__).parent / "random_plans.json"
+MANY_KEYS = Path(__file__).parent / "random_supergraphs.json"
+MANY = 60
+"""How many random supergraphs the figures are of."""
+EACH = 10
+"""How many operations are tried over each."""
+SECONDS = 20
+"""How long a planner may take for some operations: it may never end."""
 SCRIPT = Path(__file__).with_suffix(".mjs")
 SEEDS = 100
 VALUES = {
@@ -91,9 +112,9 @@ def supergraph_of(path: Path) -> Supergraph:
     return Supergraph.from_sdl(path.read_text())
 
 
-def asked_of(area: Area, source: str, variables: Mapping[str, Any]) -> Asked | None:
-    """An operation over an area; None if it is not valid or needs no fetch."""
-    schema = supergraph_of(area.supergraph_file).api_schema
+def asked_of(supergraph: Supergraph, source: str, variables: Mapping[str, Any]) -> Asked | None:
+    """An operation over a supergraph; None if it is not valid or needs no fetch."""
+    schema = supergraph.api_schema
     try:
         prepared = prepare(schema, parse_and_validate(schema, source))
         coerced = prepared.coerce(variables)
@@ -107,16 +128,44 @@ def asked_of(area: Area, source: str, variables: Mapping[str, Any]) -> Asked | N
 
 def random_operations(area: Area) -> dict[str, Asked]:
     """Random operations over an area's supergraph, by the seed that makes them."""
-    schema = supergraph_of(area.supergraph_file).api_schema
+    supergraph = supergraph_of(area.supergraph_file)
+    schema = supergraph.api_schema
     found: dict[str, Asked] = {}
     for seed in range(SEEDS):
         for mutation in (False, True) if schema.mutation_type else (False,):
             random = Random(seed)  # noqa: S311
             source = random_operation(schema, random, mutation=mutation, arguments=VALUES)
-            asked = asked_of(area, source, {})
+            asked = asked_of(supergraph, source, {})
             if asked is not None:
                 found[f"{seed}{'m' if mutation else ''}"] = asked
     return found
+
+
+@dataclass(frozen=True)
+class ManyKeys:
+    """A random supergraph whose entities have many keys, and operations over it."""
+
+    area: Area
+    sdl: str
+    supergraph: Supergraph
+    operations: Mapping[str, Asked]
+
+
+def many_keys(seed: int) -> ManyKeys:
+    """The random supergraph of a seed, with those of its operations that have a plan."""
+    graph = random_supergraph(seed)
+    supergraph = Supergraph.from_sdl(graph.sdl)
+    operations: dict[str, Asked] = {}
+    for number in range(EACH):
+        selections = random_selections(graph, Random(number))  # noqa: S311
+        asked = asked_of(supergraph, written(selections), {})
+        assert asked is not None
+        try:
+            plan(supergraph, asked.operation)
+        except PlanningError:
+            continue
+        operations[str(number)] = asked
+    return ManyKeys(Area(str(seed), graph.subgraphs, ()), graph.sdl, supergraph, operations)
 
 
 def size(planned: QueryPlan) -> Size:
@@ -129,10 +178,13 @@ def checksum(operations: Mapping[str, Asked]) -> int:
     return zlib.crc32("\n".join(asked.text for asked in operations.values()).encode())
 
 
-def right_sizes(planner: str, area: Area, operations: Mapping[str, Asked]) -> dict[str, Size]:
+def right_sizes(
+    planner: str, area: Area, sdl: str, operations: Mapping[str, Asked]
+) -> dict[str, Size]:
     """The size of each plan of a reference planner that is right."""
-    judge = _Judge(area, supergraph_of(area.supergraph_file))
-    plans = _plans(planner, area, [asked.text for asked in operations.values()])
+    supergraph = Supergraph.from_sdl(sdl)
+    judge = _Judge(area, supergraph)
+    plans = _plans(planner, supergraph, sdl, [asked.text for asked in operations.values()])
     return {
         name: size(planned)
         for (name, asked), planned in zip(operations.items(), plans, strict=True)
@@ -140,33 +192,44 @@ def right_sizes(planner: str, area: Area, operations: Mapping[str, Asked]) -> di
     }
 
 
-def _plans(planner: str, area: Area, queries: Sequence[str]) -> Iterator[QueryPlan | None]:
+def _plans(
+    planner: str, supergraph: Supergraph, sdl: str, queries: Sequence[str]
+) -> Iterator[QueryPlan | None]:
     keys = {
         name: {
             graph: frozenset(s.key for key in keys for s in key.fields if isinstance(s, Field))
             for graph, keys in type_.keys.items()
         }
-        for name, type_ in supergraph_of(area.supergraph_file).types.items()
+        for name, type_ in supergraph.types.items()
     }
     left = list(queries)
     while left:
-        request = {"planner": planner, "sdl": area.supergraph_file.read_text(), "queries": left}
-        done = subprocess.run(
-            ["node", str(SCRIPT)],
-            input=json.dumps(request),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        told, failure = _told(json.dumps({"planner": planner, "sdl": sdl, "queries": left}))
+        answers = [json.loads(line) for line in told.splitlines()]
         for answer in answers:
             yield plan_from_json(answer["plan"], keys=keys) if "plan" in answer else None
         left = left[len(answers) :]
-        if left and not answers and "panicked" not in done.stderr:
-            raise RuntimeError(done.stderr)
+        if left and not answers and "panicked" not in failure:
+            raise RuntimeError(failure)
         if left:
             yield None
             left = left[1:]
+
+
+def _told(request: str) -> tuple[str, str]:
+    """What the script says of plans, and of its failure; a planner that does not end panicked."""
+    try:
+        done = subprocess.run(
+            ["node", str(SCRIPT)],
+            input=request,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired as late:
+        return (late.stdout or b"").decode(), "panicked: it does not end"
+    return done.stdout, done.stderr
 
 
 @dataclass(frozen=True)
@@ -294,24 +357,69 @@ def _write(path: Path, figures: Mapping[str, Any]) -> None:
 
 
 def _audit(area: Area) -> dict[str, Size]:
+    supergraph = supergraph_of(area.supergraph_file)
     cases = {
         str(number): asked
         for number, case in enumerate(area.cases)
-        if (asked := asked_of(area, case.query, case.variables)) is not None
+        if (asked := asked_of(supergraph, case.query, case.variables)) is not None
     }
-    return right_sizes("hive", area, cases)
+    return right_sizes("hive", area, area.supergraph_file.read_text(), cases)
+
+
+def _figures(area: Area, sdl: str, operations: Mapping[str, Asked]) -> dict[str, Any]:
+    return {
+        "operations": checksum(operations),
+        "hive": right_sizes("hive", area, sdl, operations),
+        "apollo": right_sizes("apollo", area, sdl, operations),
+    }
 
 
 def _random(area: Area) -> dict[str, Any]:
-    operations = random_operations(area)
-    return {
-        "operations": checksum(operations),
-        "hive": right_sizes("hive", area, operations),
-        "apollo": right_sizes("apollo", area, operations),
-    }
+    return _figures(area, area.supergraph_file.read_text(), random_operations(area))
+
+
+def _many_keys(seed: int) -> dict[str, Any]:
+    found = many_keys(seed)
+    return _figures(found.area, found.sdl, found.operations)
+
+
+def compare(planner: str, seeds: Sequence[int]) -> Counter[str]:
+    """How our plans differ from those of a reference planner that are right."""
+    table: Counter[str] = Counter()
+    for seed in seeds:
+        found = many_keys(seed)
+        sizes = right_sizes(planner, found.area, found.sdl, found.operations)
+        for name, (fetches, levels) in sizes.items():
+            asked = found.operations[name]
+            ours = size(plan(found.supergraph, asked.operation))
+            table["operations"] += 1
+            table["fewer fetches"] += ours[0] < fetches
+            table["more fetches"] += ours[0] > fetches
+            table["fewer levels"] += ours[1] < levels
+            table["more levels"] += ours[1] > levels
+            if ours[0] > fetches or ours[1] > levels:
+                click.echo(f"{planner} {seed}: {ours} for {(fetches, levels)}: {asked.text}")
+    return table
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--fresh", default=0, help="Compare over so many random supergraphs.")
+@click.option("--seed", default=10_000, help="The first of them.")
+def main(names: Sequence[str], fresh: int, seed: int) -> None:
+    """Write the figures of the areas NAMES, of `many-keys`, or of all."""
+    if fresh:
+        for planner in ("hive", "apollo"):
+            table = compare(planner, range(seed, seed + fresh))
+            counts = ", ".join(f"{count} {what}" for what, count in table.items())
+            click.echo(f"ours beside {planner}: {counts}")
+        return
+    chosen = [area for area in [*areas(), WORLD] if area.name in names or not names]
+    _write(AUDIT, {area.name: _audit(area) for area in chosen if area is not WORLD})
+    _write(RANDOM, {area.name: _random(area) for area in chosen})
+    if not names or "many-keys" in names:
+        _write(MANY_KEYS, {str(seed): _many_keys(seed) for seed in range(MANY)})
 
 
 if __name__ == "__main__":
-    chosen = [area for area in [*areas(), WORLD] if area.name in sys.argv[1:] or not sys.argv[1:]]
-    _write(AUDIT, {area.name: _audit(area) for area in chosen if area is not WORLD})
-    _write(RANDOM, {area.name: _random(area) for area in chosen})
+    main()

@@ -25,7 +25,7 @@ from gateway.federation.planner.graph import Node, QueryGraph
 from gateway.federation.planner.keys import Keys
 from gateway.federation.planner.normalize import normalize_root
 from gateway.federation.planner.optimize import optimize
-from gateway.federation.planner.paths import ENTRY_COST, LEVEL_COST, Group, Path
+from gateway.federation.planner.paths import Group, Path
 from gateway.federation.planner.search import Search
 from gateway.federation.supergraph import Supergraph
 
@@ -34,8 +34,8 @@ __all__ = ["BUDGET", "PlanningBudgetExceeded", "PlanningError", "forget", "plan"
 BUDGET = 50_000
 """Steps after which planning is cut off."""
 
-_Way = tuple[int, list[tuple[str, list[Group]]]]
-"""What mutations weigh, and the subgraph and the groups of each."""
+_Way = tuple[int, int, list[tuple[str, list[Group]]]]
+"""On how many levels mutations are done, what they weigh, the subgraph and the groups of each."""
 
 _NO_LABELS: Mapping[str, bool] = MappingProxyType({})
 
@@ -105,7 +105,7 @@ def _add(
     groups = search.walk([Path.entry(node) for node in entries], selections)
     if groups is None:
         raise PlanningError(search.unresolved)
-    for path in choose(groups, budget)[0]:
+    for path in choose(groups, budget).paths:
         fetches.add(path)
 
 
@@ -118,10 +118,9 @@ def _add_in_order(
 ) -> None:
     """Root fields one after another, each by one subgraph: asking two would do it twice.
 
-    Of all ways to hand them out the one of fewest levels is kept, where a field that
-    stays with the subgraph of the one before shares its fetch, and any other waits for it.
+    Of all ways to hand them out the one of fewest levels is kept.
     """
-    ways: dict[tuple[str | None, int], _Way] = {(None, 0): (0, [])}
+    ways: dict[tuple[str | None, int], _Way] = {(None, 0): (0, 0, [])}
     for selection in selections:
         found = {node.graph: search.walk([Path.entry(node)], [selection]) for node in entries}
         resolved = {graph: groups for graph, groups in found.items() if groups is not None}
@@ -129,16 +128,20 @@ def _add_in_order(
             raise PlanningError(search.unresolved)
         further: dict[tuple[str | None, int], _Way] = {}
         for graph, groups in resolved.items():
-            weight = choose(groups, budget)[1]
-            for (last, levels), (before, chosen) in ways.items():
-                below = weight // LEVEL_COST
-                added = weight + LEVEL_COST
-                if graph == last:
-                    added = weight - ENTRY_COST - min(levels, below) * LEVEL_COST
-                    below = max(levels, below)
-                if (graph, below) not in further or before + added < further[graph, below][0]:
-                    further[graph, below] = before + added, [*chosen, (graph, groups)]
+            alone = choose(groups, budget)
+            for (last, below), (levels, weight, chosen) in ways.items():
+                # Those that share a fetch wait together, any other after all before it.
+                own = max(below, alone.levels) if graph == last else alone.levels
+                before = levels - below if graph == last else levels + 1
+                way = before + own, weight + alone.weight, [*chosen, (graph, groups)]
+                further[graph, own] = min(further.get((graph, own), way), way, key=_weight)
         ways = further
-    for _, run in groupby(min(ways.values(), key=itemgetter(0))[1], key=itemgetter(0)):
-        for path in choose([group for _, groups in run for group in groups], budget)[0]:
+    _, _, best = min(ways.values(), key=_weight)
+    for _, run in groupby(best, key=itemgetter(0)):
+        for path in choose([group for _, groups in run for group in groups], budget).paths:
             fetches.add(path)
+
+
+def _weight(way: _Way) -> tuple[int, int]:
+    levels, weight, _ = way
+    return levels, weight

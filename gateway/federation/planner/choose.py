@@ -16,7 +16,6 @@ from gateway.federation.planner.graph import NO_KEY
 from gateway.federation.planner.paths import (
     ENTRY_COST,
     JUMP_COST,
-    LEVEL_COST,
     Cast,
     Enter,
     Group,
@@ -26,7 +25,7 @@ from gateway.federation.planner.paths import (
     Select,
 )
 
-__all__ = ["choose"]
+__all__ = ["Chosen", "choose"]
 
 _WAIT_COST = 100
 """What each level of waiting weighs: it decides between plans of as many fetches."""
@@ -34,8 +33,17 @@ _CALL_COST = 10
 """What an entity call weighs that shares its request with others."""
 
 
-def choose(groups: Sequence[Group], budget: Budget) -> tuple[list[Path], int]:
-    """The chosen leaf paths in the order of the groups, and their weight together."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Leaf paths in the order of the groups, on how many levels they call, what they weigh."""
+
+    paths: tuple[Path, ...]
+    levels: int
+    weight: int
+
+
+def choose(groups: Sequence[Group], budget: Budget) -> Chosen:
+    """A path for each leaf: none is late, and together they take the fewest fetches."""
     atoms = _Atoms()
     is_free = any(len(group.options) > 1 for group in groups)
     if is_free:
@@ -48,9 +56,9 @@ def choose(groups: Sequence[Group], budget: Budget) -> tuple[list[Path], int]:
     if is_free:
         while best.improve() | best.eliminate():
             pass
+    paths = tuple(way.path for ways in best.chosen for way in ways)
     levels = max((atoms.levels[atom] for atom in best.uses), default=0)
-    weight = best.weight + levels * (LEVEL_COST - _WAIT_COST)
-    return [way.path for ways in best.chosen for way in ways], weight
+    return Chosen(paths, levels, best.weight)
 
 
 def _soonest(group: Group, atoms: _Atoms) -> int:
@@ -152,10 +160,10 @@ class _Choice:
         return improved
 
     def eliminate(self) -> bool:
-        """Do without that fetch or level without which all the rest weighs least."""
+        """Do without that fetch without which all the rest weighs least."""
         before = best = self._state()
         for atom in sorted(self.uses):
-            if self.atoms.weights[atom] >= _WAIT_COST:
+            if self.atoms.weights[atom] >= JUMP_COST:
                 if self._do_without(atom) and self.weight < best[0]:
                     best = self._state()
                 self._restore(before)

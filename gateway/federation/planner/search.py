@@ -334,8 +334,8 @@ class Search:
             groups = None if more is None else groups + more
         if groups is None:
             return None
-        paths, cost = choose(groups, self._budget)
-        return Requirement(tuple(paths), cost)
+        chosen = choose(groups, self._budget)
+        return Requirement(chosen.paths, chosen.levels * LEVEL_COST + chosen.weight)
 
     def _cast(self, path: Path, type_: str) -> list[Path]:
         node = path.node
