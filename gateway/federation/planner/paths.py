@@ -162,7 +162,7 @@ class Path:
             step=step,
             node=step.move.target,
             provided=NOTHING_PROVIDED,
-            cost=self.cost + LEVEL_COST + JUMP_COST + step.requirement.cost,
+            cost=self.cost + LEVEL_COST + step.requirement.cost,
             postponed=False,
         )
 

@@ -263,15 +263,16 @@ class Search:
             if _covers(move.key.fields, field):
                 continue
             self._budget.spend(1)
-            jumped = self._jump(path, move, edge.rule.requires)
-            if jumped is None:
+            requirement = self._satisfy(path, move, edge.rule.requires)
+            if requirement is None:
                 continue
-            if jumped.cost - path.cost < 2 * LEVEL_COST:
-                # A key more of those that are at hand makes no difference.
+            if requirement.cost < LEVEL_COST:
+                # Of the keys that take no call one is enough.
                 if target in at_hand:
                     continue
                 at_hand.add(target)
-            yield self._take(jumped, field, edge)
+            jump = Jump(move, edge.rule.requires, requirement, path.part)
+            yield self._take(path.jump(jump), field, edge)
 
     def _may_ask_again(self, path: Path, move: Move) -> bool:
         """Whether a deferred part can leave and come back: with a key that every object has."""
@@ -289,12 +290,6 @@ class Search:
             return False
         below = field.selections
         return not below or self._is_certain(self._graph.node(named_type(type_), node.graph), below)
-
-    def _jump(self, path: Path, move: Move, requires: tuple[Selection, ...]) -> Path | None:
-        requirement = self._satisfy(path, move, requires)
-        if requirement is None:
-            return None
-        return path.jump(Jump(move, requires, requirement, path.part))
 
     def _satisfy(
         self, path: Path, move: Move, requires: tuple[Selection, ...]
@@ -360,9 +355,9 @@ class Search:
     def _to_real_interface(self, path: Path) -> Iterator[Path]:
         for move in self._graph.moves(path.node):
             if move.target.is_interface and move.target.graph not in path.excluded:
-                jumped = self._jump(path, move, ())
-                if jumped is not None:
-                    yield jumped
+                requirement = self._satisfy(path, move, ())
+                if requirement is not None:
+                    yield path.jump(Jump(move, (), requirement, path.part))
 
     def _typename(self, path: Path) -> Iterator[Path]:
         if path.node.interface_object:
