@@ -1,5 +1,8 @@
 """From an operation to a plan: candidate paths, the cheapest of them, fetches, fewer fetches.
 
+No field is fetched later than on its nearest way, or than the last one has to be;
+within that a plan has the fewest fetches, and of those the fewest levels.
+
 Pure and deterministic: the same operation over the same supergraph under the
 same labels has the same plan, always.
 """
