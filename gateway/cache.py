@@ -91,6 +91,12 @@ class LruCache(Generic[K, V]):
         if found is not None:
             self._weight -= found[1]
 
+    def clear(self) -> None:
+        """Forget everything, one after another: much at once would stop other threads."""
+        while self._kept:
+            self._kept.popitem()
+        self._weight = 0
+
     def latest(self) -> list[tuple[K, V]]:
         """The keys and values, the most recently used first."""
         return [(key, value) for key, (value, _) in reversed(self._kept.items())]

@@ -7,7 +7,6 @@ execute.  Every step before the last is a look-up for a document seen before.
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import (
     AsyncGenerator,
@@ -105,9 +104,12 @@ class Pipeline:
         """What new operations run on."""
         return self._runtime
 
-    def swap(self, runtime: Runtime) -> None:
-        """Run new operations on ``runtime``; those under way end on the one they began with."""
-        self._keep(self._runtime.retire()).add_done_callback(_collect_soon)
+    def swap(self, runtime: Runtime, *, with_supergraph: bool = False) -> None:
+        """Run new operations on ``runtime``; those under way end on the one they began with.
+
+        ``with_supergraph`` says that nothing else has the supergraph of that one: it is freed.
+        """
+        self._keep(self._runtime.retire(with_supergraph=with_supergraph))
         self._set(runtime)
         self._keep(self._subscriptions.check(runtime))
 
@@ -319,11 +321,6 @@ class Pipeline:
                 yield result
         finally:
             await closing(answer)
-
-
-def _collect_soon(_: object) -> None:
-    """Free a schema that nobody uses: it is all cycles, and a server collects rarely."""
-    asyncio.get_running_loop().call_soon(gc.collect)
 
 
 def _kept(context: RequestContext) -> dict[str, str]:

@@ -208,6 +208,8 @@ def _first(text: str | None) -> str:
 class Reloading:
     """Keeps a pipeline on the newest supergraph of a source that can be served.
 
+    The one before is taken apart when its last request has ended: it must be nobody else's.
+
     A source that cannot be read is asked more and more rarely, up to every
     ``most_seconds``.
     """
@@ -289,7 +291,7 @@ class Reloading:
         except BaseException:
             await runtime.close()
             raise
-        pipeline.swap(runtime)
+        pipeline.swap(runtime, with_supergraph=True)
         self._settled()
         _RELOADS.labels("swapped").inc()
         logger.info("supergraph.swapped", hash=supergraph.hash[:12], plans=made)

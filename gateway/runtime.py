@@ -35,7 +35,7 @@ from gateway.federation.operation.prepare import (
     prepare,
 )
 from gateway.federation.plan import QueryPlan
-from gateway.federation.planner import PlanningError
+from gateway.federation.planner import PlanningError, forget
 from gateway.federation.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport
 from gateway.security.limits import LimitExceeded, Limits, check_variables, read_document
 from shared.aside import Aside
@@ -333,10 +333,26 @@ class Runtime:
         self._aside.close()
         await self.transport.close()
 
-    async def retire(self) -> None:
-        """Close as soon as nobody uses this runtime any more."""
+    async def retire(self, *, with_supergraph: bool = False) -> None:
+        """Close as soon as nobody uses this runtime any more.
+
+        ``with_supergraph`` then frees both, beside the loop: the supergraph must be nobody else's.
+        """
         await self.idle()
-        await self.close()
+        self._aside.close(self._take_apart if with_supergraph else None)
+        await self.transport.close()
+
+    def _take_apart(self) -> None:
+        for _, planned in self.plans():
+            planned.executable.take_apart()
+            if planned.incremental is not None:
+                planned.incremental.take_apart()
+        for _, executable in self._by_operation.latest():
+            executable.take_apart()
+        for cache in (self._prepared, self._plans, self._by_operation):
+            cache.clear()
+        forget(self.supergraph)
+        self.supergraph.take_apart()
 
 
 def _weight(source: str) -> int:

@@ -82,9 +82,11 @@ class Aside:
                 del self._pieces[key]
         return result
 
-    def close(self) -> None:
-        """Give up the thread when it is done with what it does, and begin nothing more."""
+    def close(self, last: Callable[[], None] | None = None) -> None:
+        """Give up the thread when it is done with what it does, and with ``last``."""
         self._waiting.clear()
+        if last is not None:
+            self._thread.submit(last)
         self._thread.shutdown(wait=False)
 
     def _add(self, key: Hashable, size: int, work: Callable[[], Any]) -> _Piece:

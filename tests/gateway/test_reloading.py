@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ from starlette.types import Receive, Scope, Send
 from cli.serving import _standalone as serve_any
 from gateway import standalone
 from gateway.configuration import Configuration, read
+from gateway.context import RequestContext
+from gateway.federation.planner.graph import QueryGraph
 from gateway.federation.supergraph import Supergraph
 from gateway.pipeline import Pipeline
 from gateway.reloading import (
@@ -29,6 +33,7 @@ from gateway.reloading import (
 )
 from gateway.runtime import Runtime
 from gateway.transports.local import LocalTransport
+from shared.protocols.service import GraphQLRequest, IncrementalStream
 from tests.gateway.bookshop import SDL, Bookshop, make_bookshop
 from tests.serving import serving
 
@@ -244,3 +249,55 @@ async def test_a_runtime_that_cannot_be_warmed_up_is_not_swapped_in() -> None:
         await asyncio.wait([watching])
         assert running.runtime is first
     assert reloading.state == "refused"
+
+
+def parts_of(runtime: Runtime) -> list[object]:
+    """What of a runtime is all cycles, or the key to it."""
+    supergraph = runtime.supergraph
+    planned = [one for _, one in runtime.plans()]
+    parts = [one.incremental for one in planned if one.incremental is not None]
+    graphs = [one for one in supergraph.derived.values() if isinstance(one, QueryGraph)]
+    functions = [one.executable._projection.root for one in planned]
+    functions += [one.projection.root for one in parts]
+    functions += [part.projection.root for one in parts for part in one.parts]
+    assert len(graphs) == 1
+    assert len(functions) == 4
+    return [supergraph.schema, supergraph.api_schema, *graphs, *functions]
+
+
+async def test_what_was_replaced_is_freed_without_the_garbage_collector() -> None:
+    reloading = Reloading(Given(RENAMED), make_runtime)
+    loop = asyncio.get_running_loop()
+    async with pipeline() as running:
+        await running.execute(GraphQLRequest("{ authors { books { title } } }"), RequestContext())
+        deferring = "{ authors { name ... @defer { books { title } } } }"
+        request = GraphQLRequest(deferring, incremental="incrementalspec=v0.2")
+        answer = await running.subscribe(request, RequestContext())
+        assert isinstance(answer, IncrementalStream)
+        assert len([part async for part in answer]) == 2
+        # What validation left, which is young and soon found.
+        gc.collect()
+        gc.disable()
+        try:
+            freed = []
+            for one in parts_of(running.runtime):
+                freed.append(asyncio.Event())
+                weakref.finalize(one, loop.call_soon_threadsafe, freed[-1].set)
+            del one, answer
+            assert await reloading.look(running)
+            async with asyncio.timeout(10):
+                for event in freed:
+                    await event.wait()
+        finally:
+            gc.enable()
+
+
+async def test_a_supergraph_is_freed_when_its_last_request_has_ended() -> None:
+    reloading = Reloading(Given(RENAMED), make_runtime)
+    async with pipeline() as running:
+        old = running.runtime
+        with old.use():
+            assert await reloading.look(running)
+            document = await old.prepare("{ whoami }", None)
+            planned = await old.plan(document, {}, {})
+            assert (await planned.executable.run(old.transport, {}, RequestContext())).errors == []

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
-import weakref
 from collections.abc import AsyncIterator
 from hashlib import sha256
 
@@ -214,24 +212,6 @@ async def test_an_answer_in_parts_that_is_not_begun_before_a_reload_is_one_of_th
         told = [as_json(part) async for part in answer]
         assert len(told) == parts
         assert told[-1]["hasNext"] is False
-
-
-async def test_a_supergraph_that_nobody_uses_is_freed_though_little_is_collected() -> None:
-    def made(number: int) -> Runtime:
-        transport = LocalTransport(make_bookshop(Bookshop()))
-        return Runtime(Supergraph.from_sdl(SDL + f"\n# {number}"), transport)
-
-    pipeline = Pipeline(made(0))
-    freed = asyncio.Event()
-    weakref.finalize(pipeline.runtime.supergraph.api_schema, freed.set)
-    gc.disable()
-    try:
-        pipeline.swap(made(1))
-        async with asyncio.timeout(10):
-            await freed.wait()
-    finally:
-        gc.enable()
-        await pipeline.close()
 
 
 async def test_a_subscription_that_a_new_schema_lacks_is_ended(gateway: Gateway) -> None:

@@ -126,6 +126,10 @@ class ExecutablePlan:
     introspection: Introspection | None
     refusals: Refusals | None
 
+    def take_apart(self) -> None:
+        """Free the compiled functions, which know one another, when nobody will run them again."""
+        self._projection.scope.clear()
+
     async def run(
         self,
         transport: SubgraphTransport,

@@ -119,6 +119,12 @@ class IncrementalPlan:
     need: _Need
     parts: tuple[_Part, ...]
 
+    def take_apart(self) -> None:
+        """Free the compiled functions, which know one another, when nobody will run them again."""
+        self.projection.scope.clear()
+        for part in self.parts:
+            part.projection.scope.clear()
+
     async def run(
         self,
         transport: SubgraphTransport,

@@ -41,9 +41,13 @@ _MOST_KEYS = 100
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A compiled projection: `project` gives the response's data and whether nulls need reasons."""
+    """A compiled projection: `project` gives the response's data and whether nulls need reasons.
+
+    ``scope`` has the functions, which find one another there.
+    """
 
     root: Project
+    scope: dict[str, Any]
 
     def project(self, data: dict[str, Any]) -> tuple[dict[str, Any] | None, bool]:
         """Return the client's data, made afresh, and whether `nulls` has something to find."""
@@ -73,7 +77,7 @@ def compile_selection(
 ) -> Projection:
     """Return the projection of what is selected on one type."""
     compiler = _Compiler(schema, supergraph_schema)
-    return Projection(compiler.load(compiler.composite_function(type_, sets)))
+    return Projection(compiler.load(compiler.composite_function(type_, sets)), compiler.scope)
 
 
 def collect_fields(schema: GraphQLSchema, sets: Sets, type_name: str) -> dict[str, list[Field]]:

@@ -179,8 +179,9 @@ def forget_tokens(document: DocumentNode) -> None:
     token = document.loc.start_token if document.loc is not None else None
     while token is not None:
         # In a ring, they would wait for a full collection.
-        token.prev = None
-        token = token.next
+        following = token.next
+        token.prev = token.next = None
+        token = following
     pending: list[Node] = [document]
     while pending:
         node = pending.pop()

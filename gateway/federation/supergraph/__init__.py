@@ -12,11 +12,14 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     build_ast_schema,
+    introspection_types,
     is_abstract_type,
     parse,
+    specified_scalar_types,
     validate_schema,
 )
 
+from gateway.federation.operation.prepare import forget_tokens
 from gateway.federation.supergraph.api_schema import build_api_schema
 from gateway.federation.supergraph.links import Feature, linked_features
 from gateway.federation.supergraph.load import Model, load_model
@@ -93,15 +96,29 @@ class Supergraph:
         """The object types a value of type ``name`` can have in any subgraph."""
         return self._possible.get(name, frozenset())
 
+    def take_apart(self) -> None:
+        """Free it, little by little, when nobody will use it any more.
+
+        Its types all lead to one another, and the garbage collector, to find that out,
+        would stop everything: for a second, if there are some ten thousand fields.
+        """
+        self.derived.clear()
+        for schema in (self.schema, self.api_schema):
+            for name, type_ in schema.type_map.items():
+                if name not in specified_scalar_types and name not in introspection_types:
+                    vars(type_).clear()
+
 
 def _parsed(sdl: str) -> DocumentNode:
     if not sdl.strip():
         raise ValueError("it is empty")
     try:
-        return parse(sdl, no_location=True)
+        document = parse(sdl)
     except GraphQLSyntaxError as error:
         at = "".join(f"line {one.line}, column {one.column}: " for one in error.locations or ())
         raise ValueError(f"{at}{error.message}") from error
+    forget_tokens(document)
+    return document
 
 
 def _join_feature(features: Sequence[Feature]) -> Feature:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Mapping
 from random import Random
 from typing import Any
@@ -214,6 +216,23 @@ async def test_where_nothing_is_shown_to_defer_on_the_first_answer_is_the_last()
     (only,) = await increments(source, transport, ROOT, COUNT)
     assert only.response is not None
     assert (only.response.data, only.has_next) == ({"books": []}, False)
+
+
+def test_a_plan_that_is_taken_apart_is_freed_without_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        found, _ = incremental("{ books { title ... @defer { reviewCount } } }")
+        assert found is not None
+        projections = [found.projection, *(part.projection for part in found.parts)]
+        functions = [found.executable._projection.root, *(one.root for one in projections)]
+        freed = [weakref.ref(one) for one in functions]
+        found.executable.take_apart()
+        found.take_apart()
+        del found, projections, functions
+        assert [one() for one in freed] == [None] * 3
+    finally:
+        gc.enable()
 
 
 async def test_closing_the_stream_stops_what_is_under_way() -> None:
