@@ -73,7 +73,8 @@ def process(
     try:
         yield child.pid
     finally:
-        for each in (signal.SIGTERM, signal.SIGKILL):
+        # Ours wait a while for load balancers when they are told to stop, but not when interrupted.
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if child.poll() is None:
                 os.killpg(child.pid, each)
                 try:

