@@ -10,7 +10,9 @@ from gateway.federation.supergraph import Supergraph
 from tests.federation.planner.planned import FOLDER
 
 CASED = """
-directive @cased(by: Int, how: How) repeatable on FIELD | QUERY | MUTATION
+directive @cased(by: Int, how: How) repeatable on
+  FIELD | QUERY | MUTATION | INLINE_FRAGMENT | FRAGMENT_SPREAD | FRAGMENT_DEFINITION
+  | VARIABLE_DEFINITION
 input How { upper: Boolean }
 """
 
@@ -49,6 +51,19 @@ def documents(name: str, source: str) -> list[str]:
 )
 def test_a_directive_goes_where_its_field_goes(source: str, expected: list[str]) -> None:
     assert documents("shop", source) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{ products { ... @cased { name } } }",
+        "{ products { ... on Product @cased(by: 1) { name } } }",
+        "{ products { ...F @cased } } fragment F on Product @cased { name }",
+        "query ($yes: Boolean = true @cased) { products { name @include(if: $yes) } }",
+    ],
+)
+def test_one_on_a_fragment_or_a_variable_stays_here(source: str) -> None:
+    assert documents("shop", source) == ["catalog: {products{name}}"]
 
 
 def test_the_engine_does_not_take_a_field_with_a_directive_for_the_field() -> None:
