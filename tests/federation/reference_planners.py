@@ -50,13 +50,19 @@ from gateway.federation.supergraph import Supergraph
 from tests.federation.areas import areas
 from tests.federation.operations import ARGUMENTS, random_operation
 from tests.federation.printing import print_operation
-from tests.federation.random_supergraphs import random_selections, random_supergraph, written
+from tests.federation.random_supergraphs import (
+    random_selections,
+    random_supergraph,
+    truth,
+    written,
+)
 from tests.federation.subgraphs import InMemory
 from tests.federation.suites import FOLDER, Area
 from tests.federation.world import WORLD
 
 __all__ = [
     "AUDIT",
+    "MANY",
     "MANY_KEYS",
     "RANDOM",
     "Asked",
@@ -143,12 +149,13 @@ def random_operations(area: Area) -> dict[str, Asked]:
 
 @dataclass(frozen=True)
 class ManyKeys:
-    """A random supergraph whose entities have many keys, and operations over it."""
+    """A random supergraph whose entities have many keys; operations over it, and their answers."""
 
     area: Area
     sdl: str
     supergraph: Supergraph
     operations: Mapping[str, Asked]
+    answers: Mapping[str, Any]
 
 
 def many_keys(seed: int) -> ManyKeys:
@@ -156,6 +163,7 @@ def many_keys(seed: int) -> ManyKeys:
     graph = random_supergraph(seed)
     supergraph = Supergraph.from_sdl(graph.sdl)
     operations: dict[str, Asked] = {}
+    answers: dict[str, Any] = {}
     for number in range(EACH):
         selections = random_selections(graph, Random(number))  # noqa: S311
         asked = asked_of(supergraph, written(selections), {})
@@ -165,7 +173,9 @@ def many_keys(seed: int) -> ManyKeys:
         except PlanningError:
             continue
         operations[str(number)] = asked
-    return ManyKeys(Area(str(seed), graph.subgraphs, ()), graph.sdl, supergraph, operations)
+        answers[str(number)] = truth(graph, selections)
+    area = Area(str(seed), graph.subgraphs, ())
+    return ManyKeys(area, graph.sdl, supergraph, operations, answers)
 
 
 def size(planned: QueryPlan) -> Size:

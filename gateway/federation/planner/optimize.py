@@ -16,6 +16,8 @@ from gateway.federation.planner.fetches import Call, Selected, SelectionSet, Wor
 
 __all__ = ["optimize"]
 
+_TYPENAME = "__typename"
+
 
 def optimize(works: Sequence[Work]) -> list[Work]:
     """The same fetches with as few as possible, each after those it waits for."""
@@ -53,8 +55,8 @@ class _Optimizer:
     def merge(self) -> None:
         """Merge the fetches that ask one subgraph at one position, unless one waits for the other.
 
-        Those that wait for the earlier one may wait longer: a request less is
-        worth a level more.
+        Those that wait for the earlier one may wait longer, since a request less is
+        worth a level more: unless it asked by the key alone.
         """
         slots: dict[object, list[Work]] = {}
         for work in sorted(self._works, key=lambda work: -self._levels[work]):
@@ -63,7 +65,7 @@ class _Optimizer:
             slot = slots.setdefault(_slot(work), [])
             # In this order none waits for one that came before it.
             alike = (other for other in slot if _agree(other.calls[0], work.calls[0]))
-            into = next((other for other in alike if not _waits(other, work)), None)
+            into = next((other for other in alike if self._may_be_part(work, other)), None)
             if into is None:
                 slot.append(work)
                 continue
@@ -125,6 +127,12 @@ class _Optimizer:
     def in_order(self) -> list[Work]:
         """The fetches, each after those it waits for."""
         return sorted(self._works, key=lambda work: self._levels[work])
+
+    def _may_be_part(self, work: Work, into: Work) -> bool:
+        later = self._levels[into]
+        if self._levels[work] < later and not self._may_wait(work, later):
+            return _requires_more(work.calls[0]) and not _waits(into, work)
+        return not _waits(into, work)
 
     def _may_wait(self, work: Work, level: int) -> bool:
         """Whether nobody waits for a fetch that it keeps waiting when done on a later level."""
@@ -239,6 +247,19 @@ def _keys(inputs: Iterable[RequireSelection]) -> frozenset[object]:
         elif inner := _keys(selection.selections):
             keys.add((name, inner))
     return frozenset(keys)
+
+
+def _requires_more(call: Call) -> bool:
+    """Whether it takes more than the key to ask."""
+    return any(_has_more(selection) for inputs in call.inputs.values() for selection in inputs)
+
+
+def _has_more(selection: RequireSelection) -> bool:
+    if selection.selections:
+        return any(map(_has_more, selection.selections))
+    return isinstance(selection, RequireField) and not (
+        selection.is_key or selection.name == _TYPENAME
+    )
 
 
 def _compatible(one: Iterable[RequireSelection], other: Iterable[RequireSelection]) -> bool:
