@@ -226,9 +226,16 @@ def gateway(
 @click.option("--supergraph", type=FILE, help="Any standard supergraph.  [default: ours]")
 @click.option("--operation", help="Which operation, if there are several.")
 @click.option("--variables", default="{}", help="As JSON; @skip and @include need theirs.")
+@click.option("--label", "labels", multiple=True, help="A label of @override that is on.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def plan(
-    *, query: str, supergraph: Path | None, operation: str | None, variables: str, as_json: bool
+    *,
+    query: str,
+    supergraph: Path | None,
+    operation: str | None,
+    variables: str,
+    labels: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Print the query plan of an operation, in Apollo's notation, and what it may cost.
 
@@ -237,12 +244,20 @@ def plan(
     from cli import plan
 
     try:
-        conditions = json.loads(variables)
+        given = json.loads(variables)
     except ValueError as error:
         raise click.BadParameter(f"is not JSON: {error}", param_hint="--variables") from error
-    location = supergraph or SUPERGRAPH
+    if not isinstance(given, dict):
+        raise click.BadParameter("is not a JSON object.", param_hint="--variables")
     click.echo(
-        plan.explain(location, query, operation=operation, conditions=conditions, as_json=as_json)
+        plan.explain(
+            supergraph or SUPERGRAPH,
+            query,
+            operation=operation,
+            variables=given,
+            labels=labels,
+            as_json=as_json,
+        )
     )
 
 

@@ -73,8 +73,9 @@ class Source(Protocol):
 class FileSource:
     """A file; it is read again when its time or size has changed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, max_bytes: int = 20_000_000) -> None:
         self._path = path
+        self._max_bytes = max_bytes
         self._seen: tuple[int, int] | None = None
 
     async def read(self) -> str | None:
@@ -87,9 +88,16 @@ class FileSource:
             seen = (stat.st_mtime_ns, stat.st_size)
             if seen == self._seen:
                 return None
+            if stat.st_size > self._max_bytes:
+                raise SourceUnavailable(f"{self._path} has more than {self._max_bytes:,} bytes.")
             text = self._path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SourceUnavailable(f"cannot read the supergraph {self._path}: {error}") from error
+        except OSError as error:
+            message = f"cannot read the supergraph {self._path}: {error.strerror}"
+            raise SourceUnavailable(message) from error
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            message = f"cannot read the supergraph {self._path}: line {line} is not UTF-8 text."
+            raise SourceUnavailable(message) from error
         self._seen = seen
         return text
 

@@ -204,7 +204,7 @@ class _Mistakes:
 
 def _source(location: str, told: config.Watching) -> Source:
     if not is_address(location):
-        return FileSource(Path(location))
+        return FileSource(Path(location), max_bytes=told.max_bytes)
     return UrlSource(
         location,
         headers={name: value.get_secret_value() for name, value in told.headers.items()},

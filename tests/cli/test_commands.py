@@ -35,6 +35,7 @@ def test_an_unknown_command_or_option_is_a_usage_error() -> None:
     assert run("deploy").exit_code == 2
     assert run("serve", "accounts").exit_code == 2
     assert run("plan", "{ me { id } }", "--variables", "{").exit_code == 2
+    assert run("plan", "{ me { id } }", "--variables", "[1]").exit_code == 2
 
 
 def test_plan_prints_one_fetch_for_each_subgraph_and_position() -> None:
@@ -66,6 +67,8 @@ def test_plan_needs_the_values_of_conditions() -> None:
     brief = run("plan", query, "--variables", '{"brief": true}')
     assert brief.exit_code == 0
     assert "monthlyPrice" not in brief.output
+    by_default = run("plan", query.replace("Boolean!", "Boolean! = true"))
+    assert by_default.output == brief.output
 
 
 @pytest.mark.parametrize(
@@ -73,7 +76,10 @@ def test_plan_needs_the_values_of_conditions() -> None:
     [
         ("{ nothing }", "Cannot query field 'nothing'"),
         ("{ me {", "Syntax Error"),
-        ("missing.graphql", "No such file or directory"),
+        ("missing.graphql", "missing.graphql: No such file or directory"),
+        ("", "Syntax Error"),
+        (".", "Is a directory"),
+        ("{ me { id }\n nothing }", "2:2"),
     ],
 )
 def test_plan_refuses_what_it_cannot_plan_in_one_error(query: str, reason: str) -> None:
@@ -81,6 +87,39 @@ def test_plan_refuses_what_it_cannot_plan_in_one_error(query: str, reason: str) 
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")
     assert reason in result.output
+
+
+def test_plan_says_which_labels_are_off(tmp_path: Path) -> None:
+    moving = (
+        '@join__field(graph: AUTHORS, override: "books", overrideLabel: "moving")'
+        ' @join__field(graph: BOOKS, usedOverridden: true, overrideLabel: "moving")'
+    )
+    bookshop = (ROOT / "tests" / "gateway" / "bookshop.graphql").read_text()
+    path = tmp_path / "labelled.graphql"
+    path.write_text(
+        bookshop.replace("whoami: String @join__field(graph: AUTHORS)", f"whoami: String {moving}")
+    )
+    command = ("plan", "{ whoami }", "--supergraph", str(path))
+    off = run(*command).output
+    assert 'service: "books"' in off
+    assert off.endswith("# Labels of @override that are off: moving.\n")
+    on = run(*command, "--label", "moving").output
+    assert 'service: "authors"' in on
+    assert "Labels" not in on
+    refused = run(*command, "--label", "moved")
+    assert refused.exit_code == 1
+    assert "no label moved; the supergraph has moving" in refused.output
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "odd.graphql"
+    path.write_bytes(b"type Query {\n  caf\xe9: Int\n}")
+    for arguments in (("{ me { id } }", "--supergraph", str(path)), (str(path),)):
+        refused = run("plan", *arguments)
+        assert refused.exit_code == 1
+        assert refused.output.startswith("Error: ")
+        assert str(path) in refused.output
+        assert "not UTF-8 text" in refused.output
 
 
 def gateway(*arguments: str) -> subprocess.CompletedProcess[str]:

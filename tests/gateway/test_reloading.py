@@ -193,6 +193,14 @@ async def test_a_source_is_read_before_anything_runs(tmp_path: object) -> None:
     assert isinstance(source_of("supergraph.graphql"), FileSource)
 
 
+async def test_a_file_has_a_size(tmp_path: Path) -> None:
+    path = tmp_path / "large.graphql"
+    path.write_text("type Query { a: Int }")
+    assert await FileSource(path, max_bytes=21).read() is not None
+    with pytest.raises(SourceUnavailable, match=r"large\.graphql has more than 20 bytes"):
+        await FileSource(path, max_bytes=20).read()
+
+
 async def test_a_source_that_cannot_be_read_is_asked_more_and_more_rarely() -> None:
     gone = [SourceUnavailable("gone")] * 9
     reloading = Reloading(Given(*gone, None), make_runtime, interval_seconds=1.0, most_seconds=60.0)
