@@ -202,9 +202,9 @@ def tangle(graphs: int) -> str:
 
 
 async def test_an_operation_that_is_too_complex_to_plan_is_cut_off_with_its_own_code() -> None:
-    fields = " ".join(f"g{number}" for number in range(8))
+    fields = " ".join(f"g{number}" for number in range(16))
     query = "{ thing { " + f"next {{ {fields} " * 30 + "id" + " }" * 32
-    pipeline = Pipeline(runtime(tangle(8), limits=Limits(depth=100)))
+    pipeline = Pipeline(runtime(tangle(16), limits=Limits(depth=100)))
     for _ in range(2):
         result = await pipeline.execute(GraphQLRequest(query), RequestContext())
         assert result.data is None
