@@ -193,7 +193,8 @@ def _compile_builder(
         lines.append("   for path, new in setters: set_value(value, path, new)")
     lines += ["   values.append(value)", "  indexes.append(index)", "  kept.append(one)"]
     exec(compile("\n".join(lines), f"<representation of {type_name}>", "exec"), scope)  # noqa: S102
-    builder: Builder = scope["build"]
+    # Left there it would refer to itself, and only the collector would free it.
+    builder: Builder = scope.pop("build")
     return builder
 
 
