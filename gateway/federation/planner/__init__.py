@@ -137,14 +137,9 @@ def _add_in_order(
                 own = max(below, alone.levels) if graph == last else alone.levels
                 before = levels - below if graph == last else levels + 1
                 way = before + own, weight + alone.weight, [*chosen, (graph, groups)]
-                further[graph, own] = min(further.get((graph, own), way), way, key=_weight)
+                further[graph, own] = min(further.get((graph, own), way), way)
         ways = further
-    _, _, best = min(ways.values(), key=_weight)
+    _, _, best = min(ways.values())
     for _, run in groupby(best, key=itemgetter(0)):
         for path in choose([group for _, groups in run for group in groups], budget).paths:
             fetches.add(path)
-
-
-def _weight(way: _Way) -> tuple[int, int]:
-    levels, weight, _ = way
-    return levels, weight

@@ -79,15 +79,7 @@ def _in_time(group: Group, atoms: _Atoms, last: int) -> Group:
     than by its nearest way: that of the fewest calls, apart from what they require.
     """
     last = max(last, min(_near(option, atoms) for option in group.options)[1])
-    options = [option for option in group.options if _level(option, atoms) <= last]
-    return Group(
-        tuple(
-            option
-            if option.path is not None
-            else Option(groups=tuple(_in_time(inner, atoms, last) for inner in option.groups))
-            for option in options
-        )
-    )
+    return Group(tuple(one for one in group.options if _level(one, atoms) <= last))
 
 
 def _near(option: Option, atoms: _Atoms) -> tuple[int, int]:
