@@ -129,10 +129,9 @@ class _Optimizer:
         return sorted(self._works, key=lambda work: self._levels[work])
 
     def _may_be_part(self, work: Work, into: Work) -> bool:
-        later = self._levels[into]
-        if self._levels[work] < later and not self._may_wait(work, later):
-            return _requires_more(work.calls[0]) and not _waits(into, work)
-        return not _waits(into, work)
+        if self._may_wait(work, self._levels[into]):
+            return True
+        return _requires_more(work.calls[0]) and not _waits(into, work)
 
     def _may_wait(self, work: Work, level: int) -> bool:
         """Whether nobody waits for a fetch that it keeps waiting when done on a later level."""
