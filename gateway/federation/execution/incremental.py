@@ -12,14 +12,15 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from graphql import is_composite_type, is_object_type, parse
+from graphql import get_named_type, is_composite_type, is_object_type, parse
 
 from gateway.federation.execution.executable import ExecutablePlan, Response
 from gateway.federation.execution.merge import Shape, shape_of
 from gateway.federation.execution.nulls import explain_nulls, explain_nulls_below
-from gateway.federation.execution.positions import Position, keys_of
+from gateway.federation.execution.positions import keys_of, steps_of, type_name_of
 from gateway.federation.execution.projection import (
     Projection,
+    collect_fields,
     compile_projection,
     compile_selection,
 )
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
 
     from gateway.federation.execution.errors import Error
     from gateway.federation.execution.positions import PossibleTypes, ResponsePath
+    from gateway.federation.execution.projection import Sets
     from gateway.federation.execution.run import Observer, Run
     from gateway.federation.operation.selection import Deferred, Operation, Selection
     from gateway.federation.plan import Path
+    from gateway.federation.supergraph import Supergraph
     from gateway.federation.transport import SubgraphTransport
 
 __all__ = ["Increment", "IncrementalPlan", "Patch", "Pending", "compile_incremental"]
@@ -99,11 +102,67 @@ class _Need:
         return True
 
 
+class _Position:
+    """Where a deferred fragment applies.
+
+    An object need not say its type where the one above it leaves no choice: the plan
+    did not ask for it then.  So this goes down the operation as well as the data.
+    """
+
+    __slots__ = ("_below", "_schema", "_start", "_steps")
+
+    def __init__(self, path: Path, operation: Operation, supergraph: Supergraph) -> None:
+        self._schema = supergraph.api_schema
+        root = self._schema.get_root_type(operation.kind)
+        assert root is not None
+        self._start = root.name, (operation.selections,)
+        self._steps = steps_of(path, supergraph.possible_types)
+        self._below: dict[tuple[int, str, str], tuple[str, Sets] | None] = {}
+
+    def located(self, data: dict[str, Any]) -> Iterator[tuple[ResponsePath, dict[str, Any]]]:
+        """Yield the objects, each with its response path."""
+        return self._located(data, *self._start, 0, [])
+
+    def _located(
+        self, value: Any, type_: str, sets: Sets, index: int, path: ResponsePath
+    ) -> Iterator[tuple[ResponsePath, dict[str, Any]]]:
+        if type(value) is list:
+            for position, inner in enumerate(value):
+                yield from self._located(inner, type_, sets, index, [*path, position])
+        elif type(value) is dict:
+            if index == len(self._steps):
+                yield path, value
+                return
+            step, name = self._steps[index], type_name_of(value) or type_
+            if not isinstance(step, str):
+                if name in step:
+                    yield from self._located(value, type_, sets, index + 1, path)
+            elif below := self._field(sets, name, step):
+                yield from self._located(value.get(step), *below, index + 1, [*path, step])
+
+    def _field(self, sets: Sets, type_: str, key: str) -> tuple[str, Sets] | None:
+        """Return the type that a key leads to and what is selected there; kept for good."""
+        identity = id(sets), type_, key
+        if identity not in self._below:
+            self._below[identity] = self._found(sets, type_, key)
+        return self._below[identity]
+
+    def _found(self, sets: Sets, type_: str, key: str) -> tuple[str, Sets] | None:
+        parent = self._schema.type_map.get(type_)
+        if not is_composite_type(parent):
+            return None
+        same = collect_fields(self._schema, sets, type_).get(key)
+        definition = self._schema.get_field(parent, same[0].name) if same else None
+        if not same or definition is None:
+            return None
+        return get_named_type(definition.type).name, tuple(one.selections for one in same)
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     deferred: Deferred
     type: GraphQLCompositeType
-    position: Position
+    position: _Position
     projection: Projection
     need: _Need
 
@@ -430,7 +489,7 @@ def _compile_part(executable: ExecutablePlan, deferred: Deferred, need: _Need) -
     assert is_composite_type(type_)
     sets = (deferred.selections,)
     projection = compile_selection(supergraph.api_schema, supergraph.schema, type_, sets)
-    position = Position(deferred.path, supergraph.possible_types)
+    position = _Position(deferred.path, executable.operation, supergraph)
     return _Part(deferred, type_, position, projection, need)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     PossibleTypes = Callable[[str], Collection[str]]
     ResponsePath = list[str | int]
 
-__all__ = ["Position", "keys_of", "type_name_of"]
+__all__ = ["Position", "keys_of", "steps_of", "type_name_of"]
 
 
 def keys_of(path: Path) -> tuple[str, ...]:
@@ -40,12 +40,7 @@ class Position:
     def __init__(self, path: Path, possible_types: PossibleTypes) -> None:
         self.path = path
         self.keys = keys_of(path)
-        self._steps: list[str | frozenset[str]] = []
-        for step in path:
-            if isinstance(step, Gate):
-                self._steps.append(_admitted(step, possible_types))
-            elif step != AT:
-                self._steps.append(step)
+        self._steps = steps_of(path, possible_types)
 
     def objects(self, data: dict[str, Any]) -> list[dict[str, Any]]:
         """Return every object at this position, in the order of the response."""
@@ -70,6 +65,15 @@ class Position:
             if isinstance(step, str):
                 known.append(step)
         return known
+
+
+def steps_of(path: Path, possible_types: PossibleTypes) -> list[str | frozenset[str]]:
+    """Return the keys of a path, and between them the type names that its gates let pass."""
+    return [
+        _admitted(step, possible_types) if isinstance(step, Gate) else step
+        for step in path
+        if step != AT
+    ]
 
 
 def _admitted(gate: Gate, possible_types: PossibleTypes) -> frozenset[str]:

@@ -22,26 +22,31 @@ from gateway.federation.execution import (
 from gateway.federation.operation.prepare import InvalidRequest, parse_and_validate, prepare
 from gateway.federation.plan import AT, Entities, Fetch, QueryPlan, RequireField, RequireFragment
 from gateway.federation.planner import plan
+from gateway.federation.supergraph import Supergraph
 from gateway.federation.transport import SubgraphError, SubgraphRequest, SubgraphResponse
 from tests.federation.deferring import deferring, put
 from tests.federation.operations import random_operation
 from tests.federation.scripted import Scripted, answer, supergraph
 from tests.federation.subgraphs import InMemory
+from tests.federation.supergraph.sdl import supergraph_sdl
 from tests.federation.world import WORLD, monolith
 
 KEY = (RequireField("__typename", "__typename"), RequireField("id", "id", is_key=True))
 
 
 def incremental(
-    source: str, *fetches: Fetch, variables: Mapping[str, Any] | None = None
+    source: str,
+    *fetches: Fetch,
+    variables: Mapping[str, Any] | None = None,
+    of: Supergraph | None = None,
 ) -> tuple[IncrementalPlan | None, dict[str, Any]]:
     """The incremental form of an operation, with our planner's plan or a written one."""
-    schema = supergraph().api_schema
-    prepared = prepare(schema, parse_and_validate(schema, source))
+    of = of or supergraph()
+    prepared = prepare(of.api_schema, parse_and_validate(of.api_schema, source))
     coerced = prepared.coerce(variables)
-    whole, primary, deferred = in_parts(supergraph(), prepared, coerced)
-    made = QueryPlan(fetches, {}) if fetches else plan(supergraph(), whole)
-    executable = compile_plan(supergraph(), whole, made)
+    whole, primary, deferred = in_parts(of, prepared, coerced)
+    made = QueryPlan(fetches, {}) if fetches else plan(of, whole)
+    executable = compile_plan(of, whole, made)
     return compile_incremental(executable, primary, deferred), coerced
 
 
@@ -611,3 +616,56 @@ async def test_root_fields_below_the_root_are_deferred() -> None:
     (patch,) = [one for increment in rest for one in increment.patches]
     assert patch.of.path == ["root"]
     assert patch.data == {"topReview": whole.data["topReview"]}
+
+
+SETTLED = supergraph_sdl("""
+type Query @join__type(graph: ALL_THINGS) { shelf: [Item] }
+interface Item @join__type(graph: ALL_THINGS) { id: ID! next: Item }
+interface Sold @join__type(graph: ALL_THINGS) { id: ID! }
+type Book implements Item & Sold
+  @join__implements(graph: ALL_THINGS, interface: "Item")
+  @join__implements(graph: ALL_THINGS, interface: "Sold")
+  @join__type(graph: ALL_THINGS, key: "id")
+  @join__type(graph: OTHERS, key: "id")
+{
+  id: ID! next: Book @join__field(graph: ALL_THINGS) stock: Int @join__field(graph: OTHERS)
+}
+type Film implements Item
+  @join__implements(graph: ALL_THINGS, interface: "Item") @join__type(graph: ALL_THINGS)
+{ id: ID! next: Film }
+type Lamp @join__type(graph: ALL_THINGS) { watts: Int }
+""")
+
+
+async def test_a_part_is_found_where_an_object_need_not_say_its_type() -> None:
+    source = """{ shelf {
+      ... on Sold { ... on Item { next {
+        ... on Book { ... @defer(label: "book") { id } }
+        ... on Film { ... @defer(label: "film") { id } }
+      } } }
+      ... on Book { ... @defer(label: "stock") { stock } }
+    } }"""
+    found, variables = incremental(source, of=Supergraph.from_sdl(SETTLED))
+    assert found is not None
+    assert "next{id}" in found.executable.plan.fetches[0].document
+    book = {"__typename": "Book", "id": "1", "next": {"id": "2"}}
+    stock = answer({"_entities": [{"stock": 5}]})
+    transport = Scripted({0: answer({"shelf": [book, None]}), 1: stock})
+    _, *later = [one async for one in found.run(transport, variables, None)]
+    told = [patch for one in later for patch in patches(one)]
+    assert sorted(told, key=str) == [
+        (["shelf", 0, "next"], "book", {"id": "2"}),
+        (["shelf", 0], "stock", {"stock": 5}),
+    ]
+
+
+@pytest.mark.parametrize("said", ["Lamp", "Nonsense", "Boolean"])
+async def test_a_part_is_not_looked_for_in_what_is_of_no_possible_type(said: str) -> None:
+    source = '{ shelf { next { id ... on Book { ... @defer(label: "book") { stock } } } } }'
+    found, variables = incremental(source, of=Supergraph.from_sdl(SETTLED))
+    assert found is not None
+    next_ = {"__typename": "Book", "id": "2"}
+    data = {"shelf": [{"__typename": said, "next": next_}, {"__typename": "Item", "next": 5}]}
+    transport = Scripted({0: answer(data), 1: answer({"_entities": [{"stock": 5}]})})
+    (only,) = [one async for one in found.run(transport, variables, None)]
+    assert only.pending == []
