@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from gateway.federation.plan import AT_ONCE, Part
 from gateway.federation.planner.budget import Budget
+from gateway.federation.planner.errors import PlanningBudgetExceeded
 from gateway.federation.planner.graph import NO_KEY
 from gateway.federation.planner.paths import (
     ENTRY_COST,
@@ -29,6 +30,8 @@ __all__ = ["Chosen", "choose"]
 
 _WAIT_COST = 100
 """What each level of waiting weighs: it decides between plans of as many fetches."""
+_REFINING = 15_000
+"""How many steps the search for a better plan may take once there is one."""
 _CALL_COST = 10
 """What an entity call weighs that shares its request with others."""
 
@@ -54,8 +57,7 @@ def choose(groups: Sequence[Group], budget: Budget) -> Chosen:
         best.look_around()
     best.pick(range(len(groups)))
     if is_free:
-        while best.improve() | best.eliminate():
-            pass
+        best.refine()
     paths = tuple(way.path for ways in best.chosen for way in ways)
     levels = max((atoms.levels[atom] for atom in best.uses), default=0)
     return Chosen(paths, levels, best.weight)
@@ -139,6 +141,16 @@ class _Choice:
                 return False
             self._add(index, best)
         return True
+
+    def refine(self) -> None:
+        """Make the choice better for as long as that takes few steps; then it is good enough."""
+        self.budget = Budget(min(self.budget.left, _REFINING))
+        state = self._state()
+        try:
+            while self.improve() | self.eliminate():
+                state = self._state()
+        except PlanningBudgetExceeded:
+            self._restore(state)
 
     def improve(self) -> bool:
         """Reconsider each choice in the light of all the others."""
