@@ -258,7 +258,12 @@ class _Reader:
         )
 
     def _requires(
-        self, items: Iterable[Json], type_name: str | None, subgraph: str
+        self,
+        items: Iterable[Json],
+        type_name: str | None,
+        subgraph: str,
+        *,
+        below_key: bool = False,
     ) -> tuple[RequireSelection, ...]:
         found: list[RequireSelection] = []
         key_fields = self.keys.get(type_name or "", {}).get(subgraph, frozenset())
@@ -267,15 +272,18 @@ class _Reader:
             if item["kind"] == "InlineFragment":
                 on = item["typeCondition"]
                 # Keys are fields of the entity itself: only the outermost fragment names it.
-                selections = self._requires(inner, on if type_name is None else "", subgraph)
+                outermost = on if type_name is None else ""
+                selections = self._requires(inner, outermost, subgraph, below_key=below_key)
                 found.append(RequireFragment(on, selections))
                 continue
             name = item["name"]
             key = item.get("alias") or name
-            is_key = bool(item.get("isKey")) or key in key_fields
-            inner_read = self._requires(inner, "", subgraph)
-            may_be_null = bool(item.get("mayBeNull"))
-            found.append(RequireField(name, key, inner_read, is_key, may_be_null))
+            # Those of other planners say nothing of keys: what is below one may be null.
+            known = below_key or key in key_fields
+            may_be_null = bool(item.get("mayBeNull")) or below_key
+            selections = self._requires(inner, "", subgraph, below_key=known)
+            is_key = bool(item.get("isKey")) or known
+            found.append(RequireField(name, key, selections, is_key, may_be_null))
         return tuple(found)
 
 

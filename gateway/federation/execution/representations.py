@@ -244,7 +244,7 @@ class _NestedCopy:
         for one in _flatten(field.selections, type_name, self._possible_types):
             inner = value.get(one.name, _ABSENT)
             if inner is _ABSENT or (inner is None and one.is_key and not one.may_be_null):
-                if one.is_key or field.is_key:
+                if one.is_key:
                     raise _Incomplete
                 continue
             copy[one.key] = self._copy(inner, one)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from graphql import ValueNode
+from graphql import NonNullTypeNode, ValueNode
 
 from gateway.federation.operation.selection import Field, Selection
 from gateway.federation.plan import (
@@ -29,6 +29,7 @@ from gateway.federation.planner.keys import Keys, take
 from gateway.federation.planner.keys import Position as KeyPosition
 from gateway.federation.planner.normalize import normalize
 from gateway.federation.planner.paths import Cast, Enter, Jump, Path, Select, Step
+from gateway.federation.supergraph.model import type_in
 
 __all__ = ["ENTITY", "Call", "Fetches", "Selected", "SelectionSet", "Work"]
 
@@ -256,7 +257,8 @@ class Fetches:
         key = normalize(supergraph, step.move.key.fields, type_)
         more = normalize(supergraph, step.requires, type_)
         typename = RequireField(_TYPENAME, _TYPENAME)
-        required = self._read(place.keys, place.types, type_, key, is_key=True)
+        target = step.move.target.graph
+        required = self._read(place.keys, place.types, type_, key, key_of=target)
         extra = self._read(place.keys, place.types, type_, more)
         return merge_inputs(merge_inputs((typename,), required), extra)
 
@@ -267,15 +269,15 @@ class Fetches:
         type_: str,
         selections: Sequence[Selection],
         *,
-        is_key: bool = False,
+        key_of: str | None = None,
     ) -> tuple[RequireSelection, ...]:
-        """Where in the response the fields of a representation are."""
+        """Where in the response the fields of a representation are: a key's to a graph, or not."""
         supergraph = self._graph.supergraph
         read: list[RequireSelection] = []
         for selection in selections:
             if not isinstance(selection, Field):
                 on = frozenset((selection.on,))
-                inner = self._read(position, on, selection.on, selection.selections, is_key=is_key)
+                inner = self._read(position, on, selection.on, selection.selections, key_of=key_of)
                 read.append(RequireFragment(selection.on, inner))
                 continue
             if selection.name == _TYPENAME:
@@ -286,12 +288,20 @@ class Fetches:
             if selection.selections:
                 target = self._graph.target_type(type_, selection.name)
                 possible = supergraph.possible_types(target)
-                inner = self._read(below, possible, target, selection.selections, is_key=is_key)
+                inner = self._read(below, possible, target, selection.selections, key_of=key_of)
                 if target not in possible:
                     inner = merge_inputs((RequireField(_TYPENAME, _TYPENAME),), inner)
-            leaf_key = is_key and not inner
-            read.append(RequireField(key, selection.name, inner, is_key=leaf_key))
+            may_be_null = key_of is not None and not self._is_required(
+                type_, selection.name, key_of
+            )
+            is_key = key_of is not None
+            read.append(RequireField(key, selection.name, inner, is_key, may_be_null))
         return tuple(read)
+
+    def _is_required(self, type_: str, name: str, graph: str) -> bool:
+        """Whether a subgraph declares a field not to be null."""
+        field = self._graph.types[type_].fields[name]
+        return isinstance(type_in(field, graph), NonNullTypeNode)
 
 
 def merge_inputs(

@@ -241,10 +241,10 @@ def _keys(inputs: Iterable[RequireSelection]) -> frozenset[object]:
     keys: set[object] = set()
     for selection in inputs:
         name = selection.key if isinstance(selection, RequireField) else selection.on
-        if isinstance(selection, RequireField) and selection.is_key:
-            keys.add(name)
-        elif inner := _keys(selection.selections):
+        if inner := _keys(selection.selections):
             keys.add((name, inner))
+        elif isinstance(selection, RequireField) and selection.is_key:
+            keys.add(name)
     return frozenset(keys)
 
 

@@ -243,7 +243,8 @@ async def test_a_key_of_lists_is_copied_element_by_element() -> None:
 
 
 async def test_what_is_missing_below_a_key_leaves_the_entity_out() -> None:
-    key = nested(RequireField("size", "size"), is_key=True)
+    size = RequireField("size", "size", is_key=True, may_be_null=True)
+    key = nested(size, is_key=True)
     books = [
         {"__typename": "Book", "id": "1", "dimensions": {}},
         {"__typename": "Book", "id": "2", "dimensions": {"size": None}},

@@ -188,7 +188,7 @@ def _renamers(renamers: Sequence[KeyRenamer]) -> list[str]:
 
 
 def _required(selections: Sequence[RequireSelection]) -> str:
-    """The selections of a representation; a part of the key has an exclamation mark."""
+    """The selections of a representation; a part of the key has a mark, ? if it may be null."""
     return " ".join(map(_require, selections))
 
 
@@ -199,7 +199,8 @@ def _require(selection: RequireSelection) -> str:
     name = (
         selection.name if selection.name == selection.key else f"{selection.key}:{selection.name}"
     )
-    return f"{name}{'!' if selection.is_key else ''}{inner}"
+    mark = "" if not selection.is_key else "?" if selection.may_be_null else "!"
+    return f"{name}{mark}{inner}"
 
 
 if __name__ == "__main__":
