@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+from graphql import OperationType
 from inline_snapshot import snapshot
 
+from gateway.federation.operation.selection import Field, Operation
+from gateway.federation.plan import RequireField
+from gateway.federation.planner import plan
+from gateway.federation.supergraph import Supergraph
 from tests.federation.planner.planned import planned
+from tests.federation.supergraph.sdl import supergraph_sdl
 
 
 def test_the_key_is_selected_where_an_entity_is_left() -> None:
@@ -530,3 +537,29 @@ QueryPlan {
   }
 }\
 """)
+
+
+@pytest.mark.parametrize(("type_", "may_be_null"), [("String", True), ("String!", False)])
+def test_a_part_of_a_key_may_be_null_if_it_may_where_the_entity_is_found(
+    type_: str, may_be_null: bool
+) -> None:
+    sdl = f"""
+      type Query @join__type(graph: ALL_THINGS) {{ shop: Shop }}
+      type Shop
+        @join__type(graph: ALL_THINGS, key: "id region")
+        @join__type(graph: OTHERS, key: "id region")
+      {{
+        id: ID!
+        region: String
+          @join__field(graph: ALL_THINGS, type: "String")
+          @join__field(graph: OTHERS, type: "{type_}")
+        open: Boolean @join__field(graph: OTHERS)
+      }}"""
+    shop = Field("shop", "shop", (), (Field("open", "open"),))
+    operation = Operation(OperationType.QUERY, None, "Query", {}, (shop,))
+    found = plan(Supergraph.from_sdl(supergraph_sdl(sdl)), operation)
+    (fragment,) = found.fetches[1].entities[0].requires
+    assert fragment.selections[1:] == (
+        RequireField("id", "id", is_key=True),
+        RequireField("region", "region", is_key=True, may_be_null=may_be_null),
+    )
