@@ -159,7 +159,7 @@ class _Choice:
             before, weight = self.chosen[index], self.weight
             self._remove(index)
             best = self._best(group, self._marginal) or before
-            self._add(index, min(best, before, key=self._marginal))
+            self._add(index, min(before, best, key=self._marginal))
             improved |= self.weight < weight
         return improved
 
