@@ -147,23 +147,24 @@ class _Choice:
         self.budget = Budget(min(self.budget.left, _REFINING))
         state = self._state()
         try:
-            while self.improve() | self.eliminate():
+            while True:
+                self.improve()
+                self.eliminate()
+                if self.weight == state[0]:
+                    return
                 state = self._state()
         except PlanningBudgetExceeded:
             self._restore(state)
 
-    def improve(self) -> bool:
+    def improve(self) -> None:
         """Reconsider each choice in the light of all the others."""
-        improved = False
         for index, group in enumerate(self.groups):
-            before, weight = self.chosen[index], self.weight
+            before = self.chosen[index]
             self._remove(index)
             best = self._best(group, self._marginal) or before
             self._add(index, min(before, best, key=self._marginal))
-            improved |= self.weight < weight
-        return improved
 
-    def eliminate(self) -> bool:
+    def eliminate(self) -> None:
         """Do without that fetch without which all the rest weighs least."""
         before = best = self._state()
         for atom in sorted(self.uses):
@@ -172,7 +173,6 @@ class _Choice:
                     best = self._state()
                 self._restore(before)
         self._restore(best)
-        return best is not before
 
     def _do_without(self, atom: int) -> bool:
         """Choose anew where an atom was used; whether that is possible."""
