@@ -105,14 +105,16 @@ def _of_entity(
                 if index < len(results) and results[index] is not None:
                     return "NOT_ANSWERED", f"{subgraph} left it out of its answer.", None
                 return "ENTITY_NOT_FOUND", f"{subgraph} knows no such entity.", None
-    missing = next((key for key in _keys(builder.entities.requires) if one.get(key) is None), None)
+    # What may be null is the reason only where all is.
+    parts = sorted(_key_parts(builder.entities.requires), key=lambda part: part.may_be_null)
+    missing = next((part.name for part in parts if one.get(part.name) is None), None)
     message = f"{subgraph} was not asked: part of the entity's key is null."
     return "KEY_IS_NULL", message, missing
 
 
-def _keys(selections: Sequence[RequireSelection]) -> Iterator[str]:
+def _key_parts(selections: Sequence[RequireSelection]) -> Iterator[RequireField]:
     for selection in selections:
         if not isinstance(selection, RequireField):
-            yield from _keys(selection.selections)
-        elif selection.is_key and not selection.may_be_null and selection.name != "__typename":
-            yield selection.name
+            yield from _key_parts(selection.selections)
+        elif selection.is_key and selection.name != "__typename":
+            yield selection
