@@ -44,6 +44,7 @@ from shared.access_lists import AccessLists
 from shared.auth import AccessTokens, ServiceTokens, Signer, Verifier
 from shared.cache import connect
 from shared.config import SUBGRAPHS, ConfigurationError, required
+from shared.headers import headers_of
 from shared.observation import Observed
 from shared.protocols.endpoint import GraphQLEndpoint, Shortcut
 from shared.protocols.http import GraphQLHTTP
@@ -290,7 +291,7 @@ def _endpoint(
     async def from_request(connection: HTTPConnection) -> RequestContext:
         context = await context_of(connection, callers)
         context.explain = may_explain(
-            connection.headers.get(EXPLAIN_HEADER),
+            headers_of(connection.scope).get(EXPLAIN_HEADER),
             secret=settings.secret_key.get_secret_value(),
             freely=settings.graphql.explain,
         )

@@ -17,6 +17,7 @@ from shared.access_lists import QUERY
 from shared.auth import GATEWAY, AccessClaims, AccessTokens, Identity
 from shared.cache import answering
 from shared.errors import Unauthenticated, Unavailable
+from shared.headers import headers_of
 from shared.logger import get_logger
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ async def context_of(
 
     Browsers cannot set headers on a socket, so its init message may carry them.
     """
-    headers = connection.headers
+    headers = headers_of(connection.scope)
     token = headers.get("authorization") or _text(init, "authorization", "Authorization")
     agent = headers.get("user-agent", "")[:_LONGEST_AGENT]
     caller = await callers.identify(token, user_agent=agent or None)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from gateway.context import RequestContext, remembered
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = [
@@ -25,7 +24,6 @@ __all__ = [
     "ReturnPropagation",
     "ReturnedHeaders",
     "Tell",
-    "combined",
 ]
 
 # They belong to one connection or describe one body; passing them on would be wrong.
@@ -154,18 +152,6 @@ class Propagation:
                 _told(rule, claims) if isinstance(rule, Tell) else _matching(rule, headers)
             ).items()
         )
-
-
-def combined(headers: Headers) -> dict[str, str]:
-    """The headers of a request; of several with one name, the list that they are together.
-
-    A proxy in front may have added its own beside the client's (RFC 9110, 5.3).
-    """
-    found: dict[str, str] = {}
-    for name, value in headers.items():
-        separator = "; " if name == "cookie" else ", "
-        found[name] = found[name] + separator + value if name in found else value
-    return found
 
 
 def _told(rule: Tell, claims: Mapping[str, Any]) -> dict[str, str]:

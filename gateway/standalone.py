@@ -26,7 +26,7 @@ from gateway.federation.supergraph import SupergraphError
 from gateway.identity import client_in
 from gateway.keys import KeySet
 from gateway.pipeline import Pipeline
-from gateway.propagation import Propagation, ReturnedHeaders, ReturnPropagation, combined
+from gateway.propagation import Propagation, ReturnedHeaders, ReturnPropagation
 from gateway.refusals import Refusals, warn_of_the_ungranted
 from gateway.reloading import (
     FileSource,
@@ -46,6 +46,7 @@ from gateway.transports.traffic import CircuitBreakers, Traffic
 from shared.auth import Identity
 from shared.cache import connect
 from shared.config import ConfigurationError, RedisSettings
+from shared.headers import headers_of
 from shared.logger import get_logger
 from shared.observation import Observed
 from shared.protocols.endpoint import GraphQLEndpoint, Shortcut
@@ -450,7 +451,7 @@ def _endpoint(
             client_name=name,
             client_version=version,
             explain=may_explain(
-                connection.headers.get(EXPLAIN_HEADER),
+                headers_of(connection.scope).get(EXPLAIN_HEADER),
                 secret=secret.get_secret_value() if secret is not None else None,
                 freely=told.explain.freely,
             ),
@@ -466,7 +467,7 @@ def _endpoint(
 
     async def from_request(connection: HTTPConnection) -> RequestContext:
         # A header that a subgraph meant for one client must not reach two.
-        return await context_of(connection, combined(connection.headers), shared=shared)
+        return await context_of(connection, headers_of(connection.scope), shared=shared)
 
     async def from_init(
         connection: HTTPConnection, payload: Mapping[str, object]
@@ -477,7 +478,7 @@ def _endpoint(
             for name, value in payload.items()
             if isinstance(value, str) and value.isprintable() and name.lower() in sayable
         }
-        headers = {**combined(connection.headers), **given}
+        headers = {**headers_of(connection.scope), **given}
         return await context_of(connection, headers, shared=True)
 
     return GraphQLEndpoint(

@@ -26,6 +26,7 @@ from shared.aside import Aside
 from shared.errors import NexusError, Unauthenticated
 from shared.execution import Executor, PreparedOperation
 from shared.graphql import format_error
+from shared.headers import headers_of
 from shared.logger import service_name
 from shared.observation import Observed
 from shared.protocols.endpoint import GraphQLEndpoint, Shortcut
@@ -236,7 +237,7 @@ def serve(
         return tokens.verify(token, subgraph=subgraph.name)
 
     async def from_request(connection: HTTPConnection) -> Identity:
-        return identify(connection.headers.get("authorization", ""))
+        return identify(headers_of(connection.scope).get("authorization", ""))
 
     async def from_init(_: HTTPConnection, payload: Mapping[str, Any]) -> Identity:
         return identify(str(payload.get("authorization", "")))
@@ -300,7 +301,7 @@ class _Signed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._inner
         try:
-            self._identify(HTTPConnection(scope).headers.get("x-nexus-service", ""))
+            self._identify(headers_of(scope).get("x-nexus-service", ""))
         except NexusError as error:
             app = problem(error)
         await app(scope, receive, send)

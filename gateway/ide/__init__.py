@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.responses import HTMLResponse
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.headers import headers_of
 
 __all__ = ["ASSETS", "EXAMPLES", "Example", "IdePage", "asset_route", "example"]
 
@@ -79,4 +81,4 @@ def _is_opened_by_a_browser(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return False
     asks = "query" in QueryParams(scope["query_string"])
-    return not asks and "text/html" in Headers(scope=scope).get("accept", "")
+    return not asks and "text/html" in headers_of(scope).get("accept", "")

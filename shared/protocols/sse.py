@@ -171,7 +171,7 @@ class EventStreams(Generic[C]):
             token, stream = self._find(connection)
             if scope["method"] == "DELETE":
                 await self._stop(stream, connection, send)
-            elif "text/event-stream" in connection.headers.get("accept", ""):
+            elif "text/event-stream" in headers_of(scope).get("accept", ""):
                 await self._open(token, stream, receive, send)
             else:
                 await self._start(stream, connection, receive, send)
@@ -321,4 +321,4 @@ def _has_token(scope: Scope) -> bool:
 
 
 def _token(connection: HTTPConnection) -> str | None:
-    return connection.headers.get(TOKEN_HEADER) or connection.query_params.get("token")
+    return headers_of(connection.scope).get(TOKEN_HEADER) or connection.query_params.get("token")

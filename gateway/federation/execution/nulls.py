@@ -101,10 +101,10 @@ class _Search:
             below = tuple(one.selections for one in same)
             coordinate = f"{type_.name}.{name}"
             here = [*path, key]
-            if self._value(definition.type, below, value.get(key), here, coordinate):
-                continue
-            self._report_null(here, coordinate, is_absent=key not in value)
-            return False
+            # What is absent came with none of its fetch's answer: an error there is the reason.
+            reason = here if key in value else path
+            if not self._value(definition.type, below, value.get(key), here, coordinate, reason):
+                return False
         return True
 
     def _value(
@@ -114,24 +114,19 @@ class _Search:
         value: Any,
         path: ResponsePath,
         coordinate: str,
+        reason: ResponsePath,
     ) -> bool:
-        """Return whether a null, if this becomes one, may stay here."""
+        """Return whether a null, if this becomes one, may stay here.
+
+        ``reason`` is where a known error accounts for one that may not.
+        """
         if not isinstance(type_, GraphQLNonNull):
             self._nullable(type_, sets, value, path, coordinate)
             return True
-        return self._nullable(type_.of_type, sets, value, path, coordinate)
-
-    def _item(
-        self,
-        type_: GraphQLOutputType,
-        sets: Sets,
-        value: Any,
-        path: ResponsePath,
-        coordinate: str,
-    ) -> bool:
-        if self._value(type_, sets, value, path, coordinate):
+        if self._nullable(type_.of_type, sets, value, path, coordinate):
             return True
-        self._report_null(path, coordinate)
+        message = f"Cannot return null for non-nullable field {coordinate}."
+        self._report(path, message, reason)
         return False
 
     def _nullable(
@@ -149,7 +144,7 @@ class _Search:
             if type(value) is not list:
                 return self._unfit(path, f"Expected a list for field {coordinate}.")
             items = [
-                self._item(type_.of_type, sets, inner, [*path, index], coordinate)
+                self._value(type_.of_type, sets, inner, here := [*path, index], coordinate, here)
                 for index, inner in enumerate(value)
             ]
             return all(items)
@@ -184,19 +179,10 @@ class _Search:
         return self._unfit(path, f"The object is of no possible type of {type_.name}.")
 
     def _unfit(self, path: ResponsePath, message: str) -> bool:
-        self._report(path, message)
+        self._report(path, message, path)
         return False
 
-    def _report_null(self, path: ResponsePath, coordinate: str, *, is_absent: bool = False) -> None:
-        """What is absent came with none of its fetch's answer: an error there is the reason."""
-        reason = path[:-1] if is_absent else path
-        message = f"Cannot return null for non-nullable field {coordinate}."
-        self._report(path, message, reason=reason)
-
-    def _report(
-        self, path: ResponsePath, message: str, *, reason: ResponsePath | None = None
-    ) -> None:
-        reason = path if reason is None else reason
+    def _report(self, path: ResponsePath, message: str, reason: ResponsePath) -> None:
         if len(self.found) >= MAX_ERRORS or any(_related(reason, one) for one in self.known):
             return
         # The first reason stands for everything that becomes null on the way up.
